@@ -1,0 +1,3 @@
+//! The `dialcast` command.
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! Dialcast watches an enterprise directory and keeps every SIP phone configured.
+
+pub mod directory;
+pub mod model;

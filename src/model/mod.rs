@@ -1,0 +1,17 @@
+//! Plain data that every stage shares: names, ids, attributes, faults. Imports nothing of the crate.
+
+mod aor;
+mod attributes;
+mod dn;
+mod fault;
+mod generation;
+mod id;
+mod kind;
+
+pub use aor::{Aor, AorError};
+pub use attributes::{Attributes, Value};
+pub use dn::{Dn, DnError, Rdn, fold};
+pub use fault::{Fault, Place, Severity};
+pub use generation::{Generation, Timestamp};
+pub use id::{IdError, ObjectId};
+pub use kind::{Container, Kind};
