@@ -1,0 +1,173 @@
+//! Authorization and Proxy-Authorization.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+
+use super::hash::compute;
+use super::params::{digest_params, each, plain, quoted, set};
+use super::{Algorithm, Challenge, DigestError, Ha1};
+
+/// Credentials (RFC 7616 §3.4). `Display` writes the value of the header field; `Debug` shows who and where, not the proof.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials<'a> {
+    /// Who, without quotes; a hash when `userhash` is set.
+    pub username: Cow<'a, str>,
+    /// The realm.
+    pub realm: Cow<'a, str>,
+    /// The nonce of the challenge.
+    pub nonce: Cow<'a, str>,
+    /// The request URI as the client hashed it.
+    pub uri: Cow<'a, str>,
+    /// The proof, in hexadecimal.
+    pub response: Cow<'a, str>,
+    /// The algorithm; MD5 where none is written.
+    pub algorithm: Algorithm,
+    /// What the challenge said was to be sent back.
+    pub opaque: Option<Cow<'a, str>>,
+    /// With `qop=auth`: how often the nonce was used, as it is written, and the client's own nonce.
+    pub session: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    /// RFC 7616 §3.4.4: `username` is H(username:realm).
+    pub userhash: bool,
+}
+
+impl<'a> Credentials<'a> {
+    /// Takes the value of a header field apart.
+    pub fn parse(text: &'a str) -> Result<Self, DigestError> {
+        let (mut username, mut realm, mut nonce, mut uri, mut response) = (None, None, None, None, None);
+        let (mut algorithm, mut opaque, mut qop, mut nc, mut cnonce, mut userhash) = (None, None, None, None, None, None);
+        each(digest_params(text)?, |name, value| match name.to_ascii_lowercase().as_str() {
+            "username" => set(&mut username, "username", value),
+            "realm" => set(&mut realm, "realm", value),
+            "nonce" => set(&mut nonce, "nonce", value),
+            "uri" => set(&mut uri, "uri", value),
+            "response" => set(&mut response, "response", value),
+            "algorithm" => set(&mut algorithm, "algorithm", value),
+            "opaque" => set(&mut opaque, "opaque", value),
+            "qop" => set(&mut qop, "qop", value),
+            "nc" => set(&mut nc, "nc", value),
+            "cnonce" => set(&mut cnonce, "cnonce", value),
+            "userhash" => set(&mut userhash, "userhash", value),
+            _ => Ok(()),
+        })?;
+        let session = match qop.as_deref() {
+            None => None,
+            Some(word) if word.eq_ignore_ascii_case("auth") => {
+                let nc = nc.ok_or(DigestError::Missing("nc"))?;
+                // RFC 7616 §3.4: eight hexadecimal digits.
+                if nc.len() != 8 || !nc.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return Err(DigestError::Syntax);
+                }
+                Some((nc, cnonce.ok_or(DigestError::Missing("cnonce"))?))
+            }
+            Some(_) => return Err(DigestError::Qop),
+        };
+        Ok(Self {
+            username: username.ok_or(DigestError::Missing("username"))?,
+            realm: realm.ok_or(DigestError::Missing("realm"))?,
+            nonce: nonce.ok_or(DigestError::Missing("nonce"))?,
+            uri: uri.ok_or(DigestError::Missing("uri"))?,
+            response: response.ok_or(DigestError::Missing("response"))?,
+            algorithm: algorithm.as_deref().map_or(Some(Algorithm::Md5), Algorithm::parse).ok_or(DigestError::Algorithm)?,
+            opaque,
+            session,
+            userhash: userhash.is_some_and(|word| word.eq_ignore_ascii_case("true")),
+        })
+    }
+
+    /// How often the nonce was used: a server that wants no replays takes each number once (RFC 7616 §3.4).
+    pub fn nonce_count(&self) -> Option<u32> {
+        self.session.as_ref().and_then(|(nc, _)| u32::from_str_radix(nc, 16).ok())
+    }
+
+    /// A client's answer to a challenge.
+    pub fn answer(challenge: &Challenge<'a>, ha1: &Ha1, answer: &Answer<'a>) -> Result<Self, DigestError> {
+        if ha1.algorithm() != challenge.algorithm {
+            return Err(DigestError::Algorithm);
+        }
+        // RFC 7616 §3.4: nc and cnonce belong to qop; without it the form of RFC 2069 is meant.
+        let session = challenge.qop_auth.then(|| (Cow::Owned(format!("{:08x}", answer.nonce_count)), Cow::Borrowed(answer.cnonce)));
+        let pair = session.as_ref().map(|(nc, cnonce): &(Cow<'_, str>, Cow<'_, str>)| (nc.as_ref(), cnonce.as_ref()));
+        let response = super::response(ha1, &challenge.nonce, pair, answer.method, answer.uri);
+        Ok(Self {
+            username: Cow::Borrowed(answer.username),
+            realm: challenge.realm.clone(),
+            nonce: challenge.nonce.clone(),
+            uri: Cow::Borrowed(answer.uri),
+            response: Cow::Owned(response),
+            algorithm: challenge.algorithm,
+            opaque: challenge.opaque.clone(),
+            session,
+            userhash: false,
+        })
+    }
+}
+
+/// What a client puts into its answer to a challenge.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// Who.
+    pub username: &'a str,
+    /// The method of the request.
+    pub method: &'a str,
+    /// The request URI.
+    pub uri: &'a str,
+    /// Random text of the client's own, made of token characters.
+    pub cnonce: &'a str,
+    /// How often this nonce has been used, this time included: 1 at first.
+    pub nonce_count: u32,
+}
+
+/// Whether credentials prove the secret for this method. The comparison takes the same time wherever it fails.
+///
+/// # Errors
+///
+/// `Algorithm` when the secret is of another algorithm, `Missing("qop")` for the form of RFC 2069, which does not count its uses and
+/// could be replayed, `Mismatch` when the proof is wrong. Whether the nonce is ours and fresh, and the URI the one requested, is
+/// for the caller to say.
+pub fn verify(credentials: &Credentials<'_>, ha1: &Ha1, method: &str) -> Result<(), DigestError> {
+    if credentials.algorithm != ha1.algorithm() {
+        return Err(DigestError::Algorithm);
+    }
+    let (nc, cnonce) = credentials.session.as_ref().ok_or(DigestError::Missing("qop"))?;
+    let expected = compute(ha1, &credentials.nonce, Some((nc, cnonce)), method, &credentials.uri);
+    // RFC 7616 §3.4: LHEX; phones that write upper case are let in.
+    let given = credentials.response.to_ascii_lowercase();
+    if bool::from(expected.as_bytes().ct_eq(given.as_bytes())) { Ok(()) } else { Err(DigestError::Mismatch) }
+}
+
+impl fmt::Display for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = String::from("Digest");
+        for (name, value) in
+            [("username", &self.username), ("realm", &self.realm), ("nonce", &self.nonce), ("uri", &self.uri), ("response", &self.response)]
+        {
+            quoted(&mut out, name, value);
+        }
+        plain(&mut out, "algorithm", self.algorithm.as_str());
+        if let Some((nc, cnonce)) = &self.session {
+            plain(&mut out, "qop", "auth");
+            plain(&mut out, "nc", nc);
+            quoted(&mut out, "cnonce", cnonce);
+        }
+        if let Some(opaque) = &self.opaque {
+            quoted(&mut out, "opaque", opaque);
+        }
+        if self.userhash {
+            plain(&mut out, "userhash", "true");
+        }
+        f.write_str(&out)
+    }
+}
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .field("realm", &self.realm)
+            .field("uri", &self.uri)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
