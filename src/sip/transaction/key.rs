@@ -51,18 +51,17 @@ impl Keys {
         let from_tag = request.from()?.tag().unwrap_or_default();
         let to_tag = request.to()?.tag();
         let call_id = request.call_id()?;
-        let transaction = match via.branch().filter(|_| via.has_transaction_id()) {
+        let transaction = if let Some(branch) = via.branch().filter(|_| via.has_transaction_id()) {
             // RFC 3261 §17.2.3: with the magic cookie, the branch and the sent-by value identify the transaction.
-            Some(branch) => self.fingerprint(&("3261", Folded(branch), Folded(via.host), via.port, method.as_str())),
+            self.fingerprint(&("3261", Folded(branch), Folded(via.host), via.port, method.as_str()))
+        } else {
             // RFC 3261 §17.2.3: otherwise Request-URI, To tag, From tag, Call-ID, CSeq and the top Via, as RFC 2543 had it.
-            None => {
-                let uri = match request.kind() {
-                    Kind::Request { uri, .. } => uri,
-                    Kind::Response { .. } => "",
-                };
-                let top = request.headers(Name::Via).next();
-                self.fingerprint(&("2543", uri, to_tag, from_tag, call_id, cseq, method.as_str(), top))
-            }
+            let uri = match request.kind() {
+                Kind::Request { uri, .. } => uri,
+                Kind::Response { .. } => "",
+            };
+            let top = request.headers(Name::Via).next();
+            self.fingerprint(&("2543", uri, to_tag, from_tag, call_id, cseq, method.as_str(), top))
         };
         // RFC 3261 §8.2.2.2: a request without a To tag, whose From tag, Call-ID and CSeq are those of another transaction.
         let merged = to_tag.is_none().then(|| self.fingerprint(&("merged", from_tag, call_id, cseq, method.as_str())));

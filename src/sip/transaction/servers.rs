@@ -90,7 +90,7 @@ impl Servers {
         let step = slot.state.step(Input::Request, slot.to.transport.is_reliable());
         slot.state = step.next;
         // The answer goes where the first one went: who repeats a request from elsewhere draws nothing to himself.
-        let send = step.send.and_then(|_| slot.response.as_ref()).map(|response| transmit(slot.to, response));
+        let send = step.send.and(slot.response.as_ref()).map(|response| transmit(slot.to, response));
         Received::Retransmission(send)
     }
 
