@@ -42,7 +42,7 @@ pub enum Flaw {
     /// Not a token.
     #[error("not a token")]
     Token,
-    /// The method of CSeq is not that of the request.
+    /// The method of `CSeq` is not that of the request.
     #[error("another method than the request")]
     Method,
 }

@@ -20,5 +20,5 @@ pub const FIELDS_MAX: usize = 128;
 /// directory. It bounds what one TCP connection can make the framer keep.
 pub const BODY_MAX: usize = 1024 * 1024;
 
-/// RFC 3261 §8.1.1.5: a CSeq number is less than 2^31.
+/// RFC 3261 §8.1.1.5: a `CSeq` number is less than 2^31.
 pub const CSEQ_MAX: u32 = (1 << 31) - 1;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::limits::FIELDS_MAX;
-use super::name::Id;
+use super::name::Key;
 use super::{Method, Name, scan};
 
 /// A SIP message over the bytes that it was read from.
@@ -56,7 +56,7 @@ pub(crate) struct Slot {
     pub(crate) start: u16,
     pub(crate) end: u16,
     pub(crate) name_len: u8,
-    pub(crate) id: Id,
+    pub(crate) key: Key,
 }
 
 /// The index of header fields.
@@ -68,7 +68,7 @@ pub(crate) struct Fields {
 
 impl Fields {
     pub(crate) const fn new() -> Self {
-        Self { slots: [Slot { name_at: 0, start: 0, end: 0, name_len: 0, id: Id::Other }; FIELDS_MAX], len: 0 }
+        Self { slots: [Slot { name_at: 0, start: 0, end: 0, name_len: 0, key: Key::Other }; FIELDS_MAX], len: 0 }
     }
 
     /// Adds a field; gives it back when there is no room.
@@ -133,11 +133,11 @@ impl<'a> Message<'a> {
     /// Every field of that name, one by one, as octets.
     pub fn fields_of(&self, name: Name<'_>) -> impl Iterator<Item = &'a [u8]> {
         // Somebody may have put a known name into `Other`.
-        let id = if let Name::Other(text) = name { Id::find(text.as_bytes()) } else { name.id() };
+        let key = if let Name::Other(text) = name { Key::find(text.as_bytes()) } else { name.key() };
         let head = self.head;
         self.fields
             .iter()
-            .filter(move |slot| slot.id == id && (id != Id::Other || slot.is_named(head, name.as_str())))
+            .filter(move |slot| slot.key == key && (key != Key::Other || slot.is_named(head, name.as_str())))
             .map(|slot| slot.value(head))
     }
 
@@ -153,7 +153,7 @@ impl<'a> Message<'a> {
         let head = self.head;
         self.fields.iter().map(move |slot| {
             let written = slot.name(head);
-            Field { name: Name::of(slot.id, written), written, value: slot.value(head) }
+            Field { name: Name::of(slot.key, written), written, value: slot.value(head) }
         })
     }
 }
@@ -169,17 +169,17 @@ pub(crate) fn elements(value: &str, list: bool) -> impl Iterator<Item = &str> {
 }
 
 impl Slot {
-    fn value<'a>(&self, head: &'a [u8]) -> &'a [u8] {
+    fn value(self, head: &[u8]) -> &[u8] {
         head.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default()
     }
 
     /// Names are tokens, so they are always text.
-    fn name<'a>(&self, head: &'a [u8]) -> &'a str {
+    fn name(self, head: &[u8]) -> &str {
         let at = usize::from(self.name_at);
         head.get(at..at + usize::from(self.name_len)).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
     }
 
-    fn is_named(&self, head: &[u8], name: &str) -> bool {
+    fn is_named(self, head: &[u8], name: &str) -> bool {
         self.name(head).eq_ignore_ascii_case(name)
     }
 }

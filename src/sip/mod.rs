@@ -6,6 +6,7 @@
 //!
 //! Writing goes through [`Request`] and [`Response`], whose values cannot break out of their header field.
 
+mod check;
 pub mod digest;
 mod error;
 pub mod limits;
@@ -27,6 +28,7 @@ mod values;
 mod via;
 mod write;
 
+pub use check::{Refusal, Support, check_response};
 pub use error::{Flaw, HeaderError, Malformed, MalformedKind};
 pub use message::{Field, Kind, Message};
 pub use method::Method;

@@ -16,17 +16,17 @@ macro_rules! names {
         /// A name without its text: what an index keeps.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u8)]
-        pub(crate) enum Id { $($variant,)* Other }
+        pub(crate) enum Key { $($variant,)* Other }
 
-        const TABLE: &[(Id, &str, u8, bool)] = &[$((Id::$variant, $text, $compact, $list),)*];
+        const TABLE: &[(Key, &str, u8, bool)] = &[$((Key::$variant, $text, $compact, $list),)*];
 
         impl<'n> Name<'n> {
-            pub(crate) const fn id(self) -> Id {
-                match self { $(Self::$variant => Id::$variant,)* Self::Other(_) => Id::Other }
+            pub(crate) const fn key(self) -> Key {
+                match self { $(Self::$variant => Key::$variant,)* Self::Other(_) => Key::Other }
             }
 
-            pub(crate) const fn of(id: Id, text: &'n str) -> Self {
-                match id { $(Id::$variant => Self::$variant,)* Id::Other => Self::Other(text) }
+            pub(crate) const fn of(key: Key, text: &'n str) -> Self {
+                match key { $(Key::$variant => Self::$variant,)* Key::Other => Self::Other(text) }
             }
         }
     };
@@ -102,7 +102,7 @@ impl<'n> Name<'n> {
     pub const fn as_str(self) -> &'n str {
         match self {
             Self::Other(text) => text,
-            known => TABLE[known.id() as usize].1,
+            known => TABLE[known.key() as usize].1,
         }
     }
 
@@ -110,17 +110,17 @@ impl<'n> Name<'n> {
     pub const fn is_list(self) -> bool {
         match self {
             Self::Other(_) => false,
-            known => TABLE[known.id() as usize].3,
+            known => TABLE[known.key() as usize].3,
         }
     }
 }
 
-impl Id {
+impl Key {
     /// RFC 3261 §7.3.1: field names are compared without regard to case; §7.3.3: the compact form is the same field.
     pub(crate) fn find(name: &[u8]) -> Self {
         if let [letter] = name {
             let letter = letter.to_ascii_lowercase();
-            return TABLE.iter().find(|row| row.2 == letter).map_or(Self::Other, |row| row.0);
+            return TABLE.iter().find(|row| row.2 == letter && letter != 0).map_or(Self::Other, |row| row.0);
         }
         let rows = match (FIRST.get(name.len()), FIRST.get(name.len() + 1)) {
             (Some(from), Some(to)) => TABLE.get(usize::from(*from)..usize::from(*to)).unwrap_or_default(),
@@ -132,7 +132,7 @@ impl Id {
 
 impl<'n> From<&'n str> for Name<'n> {
     fn from(text: &'n str) -> Self {
-        Self::of(Id::find(text.as_bytes()), text)
+        Self::of(Key::find(text.as_bytes()), text)
     }
 }
 
@@ -150,14 +150,14 @@ mod tests {
     fn every_name_is_found_in_any_case_and_in_its_compact_form() {
         assert!(TABLE.is_sorted_by_key(|row| row.1.len()), "the table is sorted by length");
         assert!(TABLE.iter().all(|row| row.1.len() + 1 < LENGTHS));
-        for (id, text, compact, _) in TABLE {
+        for (key, text, compact, _) in TABLE {
             for written in [(*text).to_owned(), text.to_ascii_uppercase(), text.to_ascii_lowercase()] {
-                assert_eq!(Name::from(written.as_str()).id(), *id, "{written}");
+                assert_eq!(Name::from(written.as_str()).key(), *key, "{written}");
             }
-            assert_eq!(Name::of(*id, "").as_str(), *text);
+            assert_eq!(Name::of(*key, "").as_str(), *text);
             if *compact != 0 {
-                assert_eq!(Id::find(&[*compact]), *id);
-                assert_eq!(Id::find(&[compact.to_ascii_uppercase()]), *id);
+                assert_eq!(Key::find(&[*compact]), *key);
+                assert_eq!(Key::find(&[compact.to_ascii_uppercase()]), *key);
             }
         }
     }

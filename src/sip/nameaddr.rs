@@ -60,7 +60,7 @@ impl<'a> NameAddr<'a> {
         self.display.map(scan::unquote)
     }
 
-    /// The `tag` parameter. Phones that speak SIP PnP leave it out of From.
+    /// The `tag` parameter. Phones that speak `PnP` leave it out of From.
     pub fn tag(&self) -> Option<&'a str> {
         self.params.get("tag").filter(|tag| !tag.is_empty())
     }
@@ -99,7 +99,7 @@ mod tests {
         check("<sip:a@x;lr>;tag=1", None, "sip:a@x;lr", ";tag=1");
         check("Anna Berg <sip:a@x>", Some("Anna Berg"), "sip:a@x", "");
         check("caller<sip:a@x>;tag=1", Some("caller"), "sip:a@x", ";tag=1");
-        check(r#""Berg; \"Anna\", <CEO>"<sip:a@x,y>;tag=1"#, Some(r#""Berg; \"Anna\", <CEO>""#), "sip:a@x,y", ";tag=1");
+        check(r#""Berg; \"Anna\", <CEO>"<sip:a,y@x>;tag=1"#, Some(r#""Berg; \"Anna\", <CEO>""#), "sip:a,y@x", ";tag=1");
         check(r#"sip:a@x;p="<b>,;""#, None, "sip:a@x", r#";p="<b>,;""#);
         check("tel:+4930", None, "tel:+4930", "");
         check("\r\n sip:a@x ;\r\n   tag    = 19n", None, "sip:a@x", ";\r\n   tag    = 19n");

@@ -3,14 +3,14 @@
 use super::error::{Flaw, Malformed, MalformedKind};
 use super::limits::{BODY_MAX, FIELD_MAX, HEAD_MAX, NAME_MAX};
 use super::message::{Fields, Kind, Message, Slot};
-use super::name::Id;
-use super::{HeaderError, Method, Name, Uri, Via, scan};
+use super::name::Key;
+use super::{HeaderError, Method, Name, Uri, scan};
 
 impl<'a> Message<'a> {
     /// Reads one message: a datagram, a WebSocket frame, or what [`Framer`](super::stream::Framer) cut out of a stream.
     ///
-    /// What it accepts has a readable start line and header fields, exactly one well-formed From, To, Call-ID and CSeq, a well-formed
-    /// topmost Via, and a body that is all there. A request's CSeq names its method. From may lack its tag and Via its branch: old
+    /// What it accepts has a readable start line and header fields, exactly one well-formed From, To, Call-ID and `CSeq`, a well-formed
+    /// topmost Via, and a body that is all there. A request's `CSeq` names its method. From may lack its tag and Via its branch: old
     /// phones are like that (RFC 4475 §3.4.1).
     ///
     /// # Errors
@@ -139,7 +139,8 @@ impl<'a> Reading<'a> {
         let colon = scan::find(line, b':').ok_or(MalformedKind::Field)?;
         let (name, rest) = line.split_at(colon);
         // RFC 3261 §25.1, HCOLON: white space may stand before the colon.
-        let name = name.trim_ascii_end();
+        let blanks = name.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        let name = name.get(..name.len() - blanks).unwrap_or_default();
         let name_len = u8::try_from(name.len()).map_err(|_| MalformedKind::Field)?;
         if !scan::is_token(name) {
             return Err(MalformedKind::Field);
@@ -148,7 +149,7 @@ impl<'a> Reading<'a> {
         if line.len() > FIELD_MAX {
             return Err(MalformedKind::HeadTooLarge);
         }
-        let slot = Slot { name_at: short(at), start: short(value.0), end: short(value.1), name_len, id: Id::find(name) };
+        let slot = Slot { name_at: short(at), start: short(value.0), end: short(value.1), name_len, key: Key::find(name) };
         self.message.fields.push(slot).map_err(|_| MalformedKind::TooManyFields)
     }
 
@@ -169,15 +170,15 @@ impl<'a> Reading<'a> {
     fn check_fields(&self) -> Result<(), Stop> {
         let mut seen = 0u64;
         for slot in self.message.fields.iter() {
-            let bit = 1u64 << (slot.id as u8);
+            let bit = 1u64 << (slot.key as u8);
             if seen & bit != 0 && ONCE & bit != 0 {
-                return Err((header(Name::of(slot.id, ""), Flaw::Repeated), usize::from(slot.name_at)));
+                return Err((header(Name::of(slot.key, ""), Flaw::Repeated), usize::from(slot.name_at)));
             }
             seen |= bit;
         }
         let message = &self.message;
         let stop = |error: HeaderError| {
-            let slot = message.fields.iter().find(|slot| slot.id == error.name.id());
+            let slot = message.fields.iter().find(|slot| slot.key == error.name.key());
             (MalformedKind::Header(error), slot.map_or(0, |slot| usize::from(slot.name_at)))
         };
         message.via().map_err(stop)?;
@@ -199,7 +200,7 @@ impl<'a> Reading<'a> {
         let declared = match self.message.content_length() {
             Ok(declared) => declared.unwrap_or(rest.len()),
             Err(error) => {
-                let slot = self.message.fields.iter().find(|slot| slot.id == Id::ContentLength);
+                let slot = self.message.fields.iter().find(|slot| slot.key == Key::ContentLength);
                 return Err((MalformedKind::Header(error), slot.map_or(0, |slot| usize::from(slot.name_at))));
             }
         };
@@ -226,8 +227,7 @@ impl<'a> Reading<'a> {
 impl Message<'_> {
     /// Whether an answer may be sent and can find its way: RFC 3261 §17.1.1.3 never answers an ACK, §18.2.2 follows the topmost Via.
     pub(crate) fn is_answerable(&self) -> bool {
-        let top = self.headers(Name::Via).next().map(Via::parse_sent_by);
-        self.method().is_some_and(|method| method != Method::Ack) && matches!(top, Some(Ok(_)))
+        self.method().is_some_and(|method| method != Method::Ack) && self.top_sent_by().is_some()
     }
 }
 
@@ -246,16 +246,16 @@ pub(super) fn declared_length(head: &[u8]) -> Result<Option<usize>, MalformedKin
 }
 
 /// Fields of which two would be read in two ways (RFC 4475 §3.3.8, §3.3.9).
-const ONCE: u64 = 1 << Id::From as u8
-    | 1 << Id::To as u8
-    | 1 << Id::CallId as u8
-    | 1 << Id::CSeq as u8
-    | 1 << Id::MaxForwards as u8
-    | 1 << Id::ContentLength as u8
-    | 1 << Id::ContentType as u8
-    | 1 << Id::Event as u8
-    | 1 << Id::Expires as u8
-    | 1 << Id::SubscriptionState as u8;
+const ONCE: u64 = 1 << Key::From as u8
+    | 1 << Key::To as u8
+    | 1 << Key::CallId as u8
+    | 1 << Key::CSeq as u8
+    | 1 << Key::MaxForwards as u8
+    | 1 << Key::ContentLength as u8
+    | 1 << Key::ContentType as u8
+    | 1 << Key::Event as u8
+    | 1 << Key::Expires as u8
+    | 1 << Key::SubscriptionState as u8;
 
 const fn header(name: Name<'static>, flaw: Flaw) -> MalformedKind {
     MalformedKind::Header(HeaderError::new(name, flaw))
@@ -304,4 +304,4 @@ fn short(at: usize) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
 }
 
-const _: () = assert!(HEAD_MAX < u16::MAX as usize && NAME_MAX == u8::MAX as usize && (Id::Other as u8) < 64);
+const _: () = assert!(HEAD_MAX < u16::MAX as usize && NAME_MAX == u8::MAX as usize && (Key::Other as u8) < 64);

@@ -69,7 +69,7 @@ impl<'a> Request<'a> {
         self.header(Name::CallId, call_id)
     }
 
-    /// CSeq, with the method of the request.
+    /// `CSeq`, with the method of the request.
     #[must_use]
     pub fn cseq(mut self, number: u32) -> Self {
         self.out.extend_from_slice(b"CSeq: ");

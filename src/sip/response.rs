@@ -6,7 +6,7 @@ use super::{Kind, Message, Method, Name, Via, write};
 
 /// A response to a request, to be encoded.
 ///
-/// What RFC 3261 §8.2.6.2 says is copied from the request as it is written: every Via, From, To, Call-ID and CSeq, and Record-Route where
+/// What RFC 3261 §8.2.6.2 says is copied from the request as it is written: every Via, From, To, Call-ID and `CSeq`, and Record-Route where
 /// a dialog may arise. What the caller adds cannot break out of its field: control characters become spaces, and fields that the builder
 /// writes itself are left out; [`Response::refused`] counts both.
 ///
@@ -202,11 +202,13 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         505 => "Version Not Supported",
         513 => "Message Too Large",
         603 => "Decline",
-        100..200 => "Progress",
-        200..300 => "Success",
-        300..400 => "Redirection",
-        400..500 => "Request Failure",
-        500..600 => "Server Failure",
-        _ => "Global Failure",
+        _ => match status / 100 {
+            1 => "Progress",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Request Failure",
+            5 => "Server Failure",
+            _ => "Global Failure",
+        },
     }
 }

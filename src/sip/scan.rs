@@ -159,14 +159,14 @@ pub fn unescape(text: &str) -> Cow<'_, [u8]> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((first, after)) = rest.split_first() {
-        let code = if *first == b'%' { after.first_chunk::<2>().and_then(hex_pair) } else { None };
+        let code = if *first == b'%' { after.first_chunk::<2>().copied().and_then(hex_pair) } else { None };
         out.push(code.unwrap_or(*first));
         rest = if code.is_some() { after.get(2..).unwrap_or_default() } else { after };
     }
     Cow::Owned(out)
 }
 
-fn hex_pair(digits: &[u8; 2]) -> Option<u8> {
+fn hex_pair(digits: [u8; 2]) -> Option<u8> {
     let [high, low] = digits.map(|d| char::from(d).to_digit(16));
     u8::try_from(high? * 16 + low?).ok()
 }

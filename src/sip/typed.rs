@@ -38,7 +38,7 @@ impl<'a> Message<'a> {
         if is_word { Ok(value) } else { Err(HeaderError::new(Name::CallId, Flaw::Token)) }
     }
 
-    /// CSeq (RFC 3261 §20.16): the number, below 2^31, and the method.
+    /// `CSeq` (RFC 3261 §20.16): the number, below 2^31, and the method.
     pub fn cseq(&self) -> Result<(u32, Method<'a>), HeaderError> {
         let error = |flaw| HeaderError::new(Name::CSeq, flaw);
         let value = self.one(Name::CSeq)?;
@@ -163,10 +163,16 @@ impl<'a> Message<'a> {
     /// RFC 3261 §18.2.2, RFC 3581 §4: where the response to a request goes that came over UDP from `source`. `None` without a Via
     /// that names a host.
     pub fn reply_address(&self, source: SocketAddr) -> Option<SocketAddr> {
-        let (sent_by, rest) = self.headers(Name::Via).next().and_then(|text| Via::parse_sent_by(text).ok())?;
+        let (sent_by, rest) = self.top_sent_by()?;
         // Broken parameters must not hide the port that the client wants.
         let via = Via { params: super::nameaddr::header_params(rest).unwrap_or_default(), ..sent_by };
         Some(via.reply_address(source))
+    }
+
+    /// The topmost Via as far as sent-by, and what follows it.
+    pub(crate) fn top_sent_by(&self) -> Option<(Via<'a>, &'a str)> {
+        let top = scan::split_outside(self.header(Name::Via)?, b',').0;
+        Via::parse_sent_by(top).ok()
     }
 
     fn tokens(&self, name: Name<'static>) -> impl Iterator<Item = &'a str> {

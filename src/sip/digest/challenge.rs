@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::params::{digest_params, each, plain, quoted, set};
+use super::params::{collect, plain, quoted};
 use super::{Algorithm, DigestError};
 use crate::sip::scan;
 
@@ -39,17 +39,8 @@ impl<'a> Challenge<'a> {
 
     /// Takes the value of a header field apart.
     pub fn parse(text: &'a str) -> Result<Self, DigestError> {
-        let (mut realm, mut nonce, mut opaque, mut algorithm, mut stale, mut qop) = (None, None, None, None, None, None);
-        each(digest_params(text)?, |name, value| match name.to_ascii_lowercase().as_str() {
-            "realm" => set(&mut realm, "realm", value),
-            "nonce" => set(&mut nonce, "nonce", value),
-            "opaque" => set(&mut opaque, "opaque", value),
-            "algorithm" => set(&mut algorithm, "algorithm", value),
-            "stale" => set(&mut stale, "stale", value),
-            "qop" => set(&mut qop, "qop", value),
-            // RFC 7616 §3.3: unknown parameters are ignored.
-            _ => Ok(()),
-        })?;
+        let names = ["realm", "nonce", "opaque", "algorithm", "stale", "qop"];
+        let [realm, nonce, opaque, algorithm, stale, qop] = collect(text, names)?;
         let offers_auth = |list: &str| list.split(',').any(|word| scan::trim(word).eq_ignore_ascii_case("auth"));
         if qop.as_deref().is_some_and(|list| !offers_auth(list)) {
             return Err(DigestError::Qop);

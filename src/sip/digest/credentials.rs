@@ -5,8 +5,8 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-use super::hash::compute;
-use super::params::{digest_params, each, plain, quoted, set};
+use super::hash::{Hex, compute};
+use super::params::{collect, plain, quoted};
 use super::{Algorithm, Challenge, DigestError, Ha1};
 
 /// Credentials (RFC 7616 §3.4). `Display` writes the value of the header field; `Debug` shows who and where, not the proof.
@@ -26,31 +26,26 @@ pub struct Credentials<'a> {
     pub algorithm: Algorithm,
     /// What the challenge said was to be sent back.
     pub opaque: Option<Cow<'a, str>>,
-    /// With `qop=auth`: how often the nonce was used, as it is written, and the client's own nonce.
-    pub session: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    /// What `qop=auth` brings with it; `None` is the form of RFC 2069.
+    pub session: Option<Session<'a>>,
     /// RFC 7616 §3.4.4: `username` is H(username:realm).
     pub userhash: bool,
+}
+
+/// What `qop=auth` hashes besides the nonce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session<'a> {
+    /// How often the nonce was used: eight hexadecimal digits, as they are written.
+    pub nc: Cow<'a, str>,
+    /// The client's own nonce.
+    pub cnonce: Cow<'a, str>,
 }
 
 impl<'a> Credentials<'a> {
     /// Takes the value of a header field apart.
     pub fn parse(text: &'a str) -> Result<Self, DigestError> {
-        let (mut username, mut realm, mut nonce, mut uri, mut response) = (None, None, None, None, None);
-        let (mut algorithm, mut opaque, mut qop, mut nc, mut cnonce, mut userhash) = (None, None, None, None, None, None);
-        each(digest_params(text)?, |name, value| match name.to_ascii_lowercase().as_str() {
-            "username" => set(&mut username, "username", value),
-            "realm" => set(&mut realm, "realm", value),
-            "nonce" => set(&mut nonce, "nonce", value),
-            "uri" => set(&mut uri, "uri", value),
-            "response" => set(&mut response, "response", value),
-            "algorithm" => set(&mut algorithm, "algorithm", value),
-            "opaque" => set(&mut opaque, "opaque", value),
-            "qop" => set(&mut qop, "qop", value),
-            "nc" => set(&mut nc, "nc", value),
-            "cnonce" => set(&mut cnonce, "cnonce", value),
-            "userhash" => set(&mut userhash, "userhash", value),
-            _ => Ok(()),
-        })?;
+        let names = ["username", "realm", "nonce", "uri", "response", "algorithm", "opaque", "qop", "nc", "cnonce", "userhash"];
+        let [username, realm, nonce, uri, response, algorithm, opaque, qop, nc, cnonce, userhash] = collect(text, names)?;
         let session = match qop.as_deref() {
             None => None,
             Some(word) if word.eq_ignore_ascii_case("auth") => {
@@ -59,7 +54,7 @@ impl<'a> Credentials<'a> {
                 if nc.len() != 8 || !nc.bytes().all(|b| b.is_ascii_hexdigit()) {
                     return Err(DigestError::Syntax);
                 }
-                Some((nc, cnonce.ok_or(DigestError::Missing("cnonce"))?))
+                Some(Session { nc, cnonce: cnonce.ok_or(DigestError::Missing("cnonce"))? })
             }
             Some(_) => return Err(DigestError::Qop),
         };
@@ -78,7 +73,7 @@ impl<'a> Credentials<'a> {
 
     /// How often the nonce was used: a server that wants no replays takes each number once (RFC 7616 §3.4).
     pub fn nonce_count(&self) -> Option<u32> {
-        self.session.as_ref().and_then(|(nc, _)| u32::from_str_radix(nc, 16).ok())
+        self.session.as_ref().and_then(|session| u32::from_str_radix(&session.nc, 16).ok())
     }
 
     /// A client's answer to a challenge.
@@ -87,8 +82,9 @@ impl<'a> Credentials<'a> {
             return Err(DigestError::Algorithm);
         }
         // RFC 7616 §3.4: nc and cnonce belong to qop; without it the form of RFC 2069 is meant.
-        let session = challenge.qop_auth.then(|| (Cow::Owned(format!("{:08x}", answer.nonce_count)), Cow::Borrowed(answer.cnonce)));
-        let pair = session.as_ref().map(|(nc, cnonce): &(Cow<'_, str>, Cow<'_, str>)| (nc.as_ref(), cnonce.as_ref()));
+        let count = || Cow::Owned(format!("{:08x}", answer.nonce_count));
+        let session = challenge.qop_auth.then(|| Session { nc: count(), cnonce: Cow::Borrowed(answer.cnonce) });
+        let pair = session.as_ref().map(|session| (&*session.nc, &*session.cnonce));
         let response = super::response(ha1, &challenge.nonce, pair, answer.method, answer.uri);
         Ok(Self {
             username: Cow::Borrowed(answer.username),
@@ -130,10 +126,10 @@ pub fn verify(credentials: &Credentials<'_>, ha1: &Ha1, method: &str) -> Result<
     if credentials.algorithm != ha1.algorithm() {
         return Err(DigestError::Algorithm);
     }
-    let (nc, cnonce) = credentials.session.as_ref().ok_or(DigestError::Missing("qop"))?;
-    let expected = compute(ha1, &credentials.nonce, Some((nc, cnonce)), method, &credentials.uri);
+    let session = credentials.session.as_ref().ok_or(DigestError::Missing("qop"))?;
+    let expected = compute(ha1, &credentials.nonce, Some((&session.nc, &session.cnonce)), method, &credentials.uri);
     // RFC 7616 §3.4: LHEX; phones that write upper case are let in.
-    let given = credentials.response.to_ascii_lowercase();
+    let given = Hex::parse(&credentials.response, ha1.algorithm()).ok_or(DigestError::Mismatch)?;
     if bool::from(expected.as_bytes().ct_eq(given.as_bytes())) { Ok(()) } else { Err(DigestError::Mismatch) }
 }
 
@@ -146,10 +142,10 @@ impl fmt::Display for Credentials<'_> {
             quoted(&mut out, name, value);
         }
         plain(&mut out, "algorithm", self.algorithm.as_str());
-        if let Some((nc, cnonce)) = &self.session {
+        if let Some(session) = &self.session {
             plain(&mut out, "qop", "auth");
-            plain(&mut out, "nc", nc);
-            quoted(&mut out, "cnonce", cnonce);
+            plain(&mut out, "nc", &session.nc);
+            quoted(&mut out, "cnonce", &session.cnonce);
         }
         if let Some(opaque) = &self.opaque {
             quoted(&mut out, "opaque", opaque);

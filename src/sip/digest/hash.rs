@@ -39,13 +39,13 @@ impl Algorithm {
     /// The hash of texts with colons between them.
     pub(crate) fn hash(self, texts: &[&[u8]]) -> Hex {
         match self {
-            Self::Sha256 => Hex::of(&chain::<Sha256>(texts)),
-            Self::Md5 => Hex::of(&chain::<Md5>(texts)),
+            Self::Sha256 => chain::<Sha256>(texts),
+            Self::Md5 => chain::<Md5>(texts),
         }
     }
 }
 
-fn chain<D: sha2::Digest>(texts: &[&[u8]]) -> Vec<u8> {
+fn chain<D: sha2::Digest>(texts: &[&[u8]]) -> Hex {
     let mut hash = D::new();
     for (index, text) in texts.iter().enumerate() {
         if index > 0 {
@@ -53,7 +53,7 @@ fn chain<D: sha2::Digest>(texts: &[&[u8]]) -> Vec<u8> {
         }
         hash.update(text);
     }
-    hash.finalize().to_vec()
+    Hex::of(&hash.finalize())
 }
 
 impl fmt::Display for Algorithm {
@@ -77,6 +77,18 @@ impl Hex {
             pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
         Self { digits, len: hash.len() * 2 }
+    }
+
+    /// What somebody else wrote, in either case; `None` when it has not the digits of the algorithm.
+    pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Option<Self> {
+        if text.len() != algorithm.digits() || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut digits = [0; 64];
+        for (to, from) in digits.iter_mut().zip(text.bytes()) {
+            *to = from.to_ascii_lowercase();
+        }
+        Some(Self { digits, len: text.len() })
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -103,14 +115,7 @@ impl Ha1 {
 
     /// From its hexadecimal form, as credential files hold it; `None` when it has not the digits of the algorithm.
     pub fn from_hex(algorithm: Algorithm, text: &str) -> Option<Self> {
-        if text.len() != algorithm.digits() || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        let mut digits = [0; 64];
-        for (to, from) in digits.iter_mut().zip(text.bytes()) {
-            *to = from.to_ascii_lowercase();
-        }
-        Some(Self { algorithm, hex: Hex { digits, len: text.len() } })
+        Hex::parse(text, algorithm).map(|hex| Self { algorithm, hex })
     }
 
     /// The algorithm that it was made with.

@@ -11,7 +11,7 @@ mod params;
 use thiserror::Error;
 
 pub use challenge::Challenge;
-pub use credentials::{Answer, Credentials, verify};
+pub use credentials::{Answer, Credentials, Session, verify};
 pub use hash::{Algorithm, Ha1, response};
 
 /// Why credentials or a challenge cannot be used.

@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use super::DigestError;
 use crate::sip::scan;
 
-/// The parameters behind `Digest`.
-pub(super) fn digest_params(text: &str) -> Result<&str, DigestError> {
+/// Takes `Digest name=value, …` apart: the values of the named parameters, without quotes. Others are ignored (RFC 7616 §3.3), and so
+/// are empty elements between commas (RFC 9110 §5.6.1).
+pub(super) fn collect<'a, const N: usize>(text: &'a str, names: [&'static str; N]) -> Result<[Option<Cow<'a, str>>; N], DigestError> {
     let text = scan::trim(text);
     let (scheme, rest) = text.split_at(text.find([' ', '\t', '\r', '\n']).unwrap_or(text.len()));
-    if scheme.eq_ignore_ascii_case("Digest") { Ok(scan::trim(rest)) } else { Err(DigestError::Scheme) }
-}
-
-/// Calls `take` with each name and value. Empty elements between commas are skipped (RFC 9110 §5.6.1).
-pub(super) fn each<'a>(text: &'a str, mut take: impl FnMut(&'a str, &'a str) -> Result<(), DigestError>) -> Result<(), DigestError> {
-    let mut rest = Some(text);
+    if !scheme.eq_ignore_ascii_case("Digest") {
+        return Err(DigestError::Scheme);
+    }
+    let mut values = [const { None }; N];
+    let mut rest = Some(rest);
     while let Some(list) = rest {
         let (first, after) = scan::split_outside(list, b',');
         rest = after;
@@ -31,21 +31,17 @@ pub(super) fn each<'a>(text: &'a str, mut take: impl FnMut(&'a str, &'a str) -> 
         if !scan::is_token(name.as_bytes()) || !is_value {
             return Err(DigestError::Syntax);
         }
-        take(name, value)?;
+        if let Some((slot, name)) = values.iter_mut().zip(names).find(|(_, known)| known.eq_ignore_ascii_case(name)) {
+            if slot.is_some() {
+                return Err(DigestError::Repeated(name));
+            }
+            *slot = Some(scan::unquote(value));
+        }
     }
-    Ok(())
+    Ok(values)
 }
 
-/// Sets a parameter once.
-pub(super) fn set<'a>(slot: &mut Option<Cow<'a, str>>, name: &'static str, value: &'a str) -> Result<(), DigestError> {
-    if slot.is_some() {
-        return Err(DigestError::Repeated(name));
-    }
-    *slot = Some(scan::unquote(value));
-    Ok(())
-}
-
-/// Writes ` name="value"`, with what a quoted string must escape escaped and control characters left out.
+/// Writes ` name="value"`: what a quoted string must escape is escaped, and control characters are left out.
 pub(super) fn quoted(out: &mut String, name: &str, value: &str) {
     out.push_str(if out.ends_with("Digest") { " " } else { ", " });
     out.push_str(name);
