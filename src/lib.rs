@@ -3,3 +3,4 @@
 pub mod directory;
 pub mod model;
 pub mod policy;
+pub mod store;
