@@ -1,9 +1,11 @@
 //! What an event really changed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Object;
-use crate::model::{Dn, Generation, ObjectId};
+use super::groups::Pairs;
+use super::{Object, Snapshot};
+use crate::model::{Dn, Generation, ObjectId, Timestamp};
 
 /// Everything in which one state differs from the one before; never empty.
 ///
@@ -56,4 +58,57 @@ pub enum Change {
         /// Objects that were members and are not now.
         left: Vec<ObjectId>,
     },
+}
+
+impl Snapshot {
+    /// Makes this state the next one after `before`: numbers it, marks what differs among the objects touched and the pairs of
+    /// group and member, and says what that is. Without a difference it stays the same state.
+    pub(super) fn seal(&mut self, before: &Self, touched: &BTreeSet<ObjectId>, pairs: &Pairs, at: Timestamp) -> Option<ChangeSet> {
+        let generation = before.generation.next();
+        let mut changes: Vec<Change> = touched.iter().filter_map(|id| self.seal_object(before, *id, generation, at)).collect();
+        let mut pairs = pairs.iter().peekable();
+        while let Some((group, _)) = pairs.peek().copied().copied() {
+            let (mut joined, mut left) = (Vec::new(), Vec::new());
+            while let Some((_, member)) = pairs.next_if(|(of, _)| *of == group) {
+                match (before.groups.is_member(*member, group), self.groups.is_member(*member, group)) {
+                    (false, true) => joined.push(*member),
+                    (true, false) => left.push(*member),
+                    _ => {}
+                }
+            }
+            if !(joined.is_empty() && left.is_empty()) {
+                changes.push(Change::Members { group, joined, left });
+            }
+        }
+        if changes.is_empty() {
+            return None;
+        }
+        self.generation = generation;
+        Some(ChangeSet { generation, changes })
+    }
+
+    fn seal_object(&mut self, before: &Self, id: ObjectId, generation: Generation, at: Timestamp) -> Option<Change> {
+        let was = before.get(id);
+        if let (Some(was), Some(is)) = (was, self.get(id))
+            && !is.differs(was)
+        {
+            return None;
+        }
+        let is = self.tree.objects.get_mut(&id).map(|object| {
+            let sealed = Arc::make_mut(object);
+            (sealed.changed, sealed.changed_at) = (generation, at);
+            Arc::clone(object)
+        });
+        match (was.map(Arc::clone), is) {
+            (None, Some(is)) => Some(Change::Added(is)),
+            (Some(before), Some(after)) if after.moved(&before) => Some(Change::Moved { before, after }),
+            (Some(before), Some(after)) => Some(Change::Modified { before, after }),
+            (Some(object), None) => {
+                let dn = before.dn(id).unwrap_or_default();
+                let ancestors = before.ancestors(id).map(|above| above.id).collect();
+                Some(Change::Removed { object, dn, ancestors })
+            }
+            (None, None) => None,
+        }
+    }
 }

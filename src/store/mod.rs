@@ -9,8 +9,11 @@
 
 mod change;
 mod groups;
+mod membership;
 mod name;
 mod object;
+mod place;
+mod refresh;
 mod snapshot;
 mod tree;
 mod writer;

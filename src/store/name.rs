@@ -1,9 +1,10 @@
 //! A DN as a key: from the root downwards, so that a subtree is a range.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{Dn, Rdn};
+use crate::model::{Dn, Rdn, fold};
 
 /// The folded RDNs of a DN, the root's first, separated by NUL (which RDN keys escape).
 ///
@@ -35,7 +36,7 @@ impl Name {
 
     /// The key of a login name (RFC 2307 `memberUid`), which names whoever has it as `uid`.
     pub(crate) fn of_uid(uid: &str) -> Self {
-        Self(format!("{UID}{}", crate::model::fold(uid)).into())
+        Self(format!("{UID}{}", fold(uid)).into())
     }
 
     /// Whether it is a login name's key.
@@ -45,11 +46,14 @@ impl Name {
 
     /// Whether it lies strictly below the other.
     pub(crate) fn is_below(&self, above: &Self) -> bool {
-        self.0.strip_prefix(&*above.0).is_some_and(|rest| above.0.is_empty() && !rest.is_empty() || rest.starts_with('\0'))
+        !above.0.is_empty() && self.0.strip_prefix(&*above.0).is_some_and(|rest| rest.starts_with('\0'))
     }
 
     /// The name in the folded spelling: what is shown when nobody remembers how it was written.
     pub(crate) fn to_dn(&self) -> Dn {
+        if let Some(uid) = self.0.strip_prefix(UID) {
+            return unreadable("memberUid", uid.as_bytes());
+        }
         Dn::from_rdns(self.0.split('\0').rev().filter_map(|rdn| rdn.parse().ok()).collect())
     }
 
@@ -59,14 +63,68 @@ impl Name {
     }
 }
 
+/// A DN of one RDN that shows a value which is no DN: `memberUid=anna`.
+pub(crate) fn unreadable(attribute: &str, value: &[u8]) -> Dn {
+    let text = String::from_utf8_lossy(value);
+    let mut rdn = format!("{attribute}=");
+    for c in text.chars() {
+        if c.is_alphanumeric() || "-._@".contains(c) {
+            rdn.push(c);
+        } else {
+            let mut buffer = [0; 4];
+            rdn.extend(c.encode_utf8(&mut buffer).bytes().map(|byte| format!("\\{byte:02x}")));
+        }
+    }
+    rdn.parse().unwrap_or_default()
+}
+
 impl From<&str> for Name {
     fn from(text: &str) -> Self {
         Self(text.into())
     }
 }
 
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0.replace('\0', "/"), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(dn: &str) -> Name {
+        Name::of(&dn.parse().unwrap())
+    }
+
+    #[test]
+    fn a_subtree_is_a_range() {
+        let check = |below: &str, above: &str, expect: bool| assert_eq!(name(below).is_below(&name(above)), expect, "{below} / {above}");
+        check("OU=Berlin,DC=corp", "dc=corp", true);
+        check("uid=a,OU=Berlin,DC=corp", "dc=corp", true);
+        check("dc=corp", "dc=corp", false);
+        check("dc=corporation", "dc=corp", false);
+        check("dc=corp\\,dc=x", "dc=corp", false);
+        check("ou=x,dc=corp\\\\", "dc=corp\\\\", true);
+        check("dc=corp", "", false);
+    }
+
+    #[test]
+    fn shows_what_it_folded() {
+        for (dn, expect) in
+            [("CN=Anna  Meier, OU=Berlin,DC=Corp", "cn=anna meier,ou=berlin,dc=corp"), ("CN=a\\,b+uid=1,dc=x", "cn=a\\,b+uid=1,dc=x")]
+        {
+            assert_eq!(name(dn).to_dn().to_string(), expect);
+            assert_eq!(Name::of(&name(dn).to_dn()), name(dn));
+        }
+        assert_eq!(Name::of_uid(" Anna").to_dn().to_string(), "memberUid=anna");
+        assert_eq!(unreadable("member", b"not a, dn").to_string(), "member=not a\\, dn");
     }
 }

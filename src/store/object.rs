@@ -32,7 +32,7 @@ pub struct Object {
 
 impl Object {
     /// Whether two states of one object differ in anything but the time of the change.
-    pub(crate) fn differs(&self, other: &Self) -> bool {
+    pub(super) fn differs(&self, other: &Self) -> bool {
         self.moved(other)
             || self.kind != other.kind
             || self.glue != other.glue
@@ -41,7 +41,7 @@ impl Object {
     }
 
     /// Whether two states of one object differ in the place or the name; a change of case is a change of the name.
-    pub(crate) fn moved(&self, other: &Self) -> bool {
+    pub(super) fn moved(&self, other: &Self) -> bool {
         self.parent != other.parent || self.rdn.to_string() != other.rdn.to_string() || self.suffix.to_string() != other.suffix.to_string()
     }
 }

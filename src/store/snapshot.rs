@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Object;
 use super::groups::{Groups, Member};
+use super::name::Name;
 use super::tree::Tree;
 use crate::model::{Dn, Generation, Kind, ObjectId};
 
@@ -70,7 +71,7 @@ impl Snapshot {
 
     /// The object that has a name now.
     pub fn find(&self, dn: &Dn) -> Option<ObjectId> {
-        self.tree.find(dn)
+        self.tree.find(&Name::of(dn))
     }
 
     /// Whether an object is `container` or stands somewhere below it.
