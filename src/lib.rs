@@ -4,6 +4,7 @@ pub mod directory;
 pub mod document;
 pub mod model;
 pub mod net;
-pub mod sip;
 pub mod policy;
+pub mod sip;
 pub mod store;
+pub mod subscription;
