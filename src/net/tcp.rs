@@ -123,11 +123,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, remote: SocketAddr, mut q
     }
     shared.pool.remove(queue.id);
     fail_queued(&shared, queue, SendError::Closed).await;
-    let to = match opened_for {
-        Some(host @ Target::Host { .. }) => host,
-        _ => Target::Path(path),
-    };
-    shared.failed(to, None, SendError::Closed).await;
+    shared.failed(opened_for.unwrap_or(Target::Path(path)), None, SendError::Closed).await;
 }
 
 async fn fail_queued(shared: &Shared, mut queue: Queue, error: SendError) {
