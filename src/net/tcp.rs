@@ -100,6 +100,8 @@ async fn connect(shared: &Shared, to: &Target) -> Result<(TcpStream, SocketAddr)
         socket.connect(remote).await
     };
     match connecting.await {
+        // A port that nobody listens on, met by chance as the own port of this very connection: it answers itself.
+        Ok(stream) if stream.local_addr().is_ok_and(|local| local == remote) => Err(SendError::Refused),
         Ok(stream) => Ok((stream, remote)),
         Err(error) => Err(send_error(&error)),
     }

@@ -228,7 +228,11 @@ impl Notifier {
                 self.wait(now, id, RETRY_BUSY);
             }
             (_, Way::Flow | Way::Stream) => self.reroute(now, id),
-            // RFC 3261 §8.1.3.1: a failure of the transport is treated as no answer.
+            // A network or a name service that fails on this side says nothing of the subscriber.
+            (SendError::Unreachable | SendError::Unresolved, Way::Only) => {
+                self.counters.postponed += 1;
+                self.step(now, id, Input::Failed);
+            }
             (_, Way::Only) => self.unreached(now, id),
         }
     }

@@ -134,6 +134,19 @@ fn a_full_queue_is_tried_again() {
 }
 
 #[test]
+fn a_network_that_is_down_suspends_nobody() {
+    for error in [SendError::Unreachable, SendError::Unresolved] {
+        let mut bench = Bench::new();
+        bench.subscribed();
+        let lost = only(bench.publish("anna", "2"));
+        assert_eq!(bench.fail(&lost, error).len(), 0);
+        let (waited, sent) = bench.until_sent();
+        assert!((30 * S..34 * S).contains(&waited), "{waited:?}");
+        assert_eq!(only(sent).body(), "2");
+    }
+}
+
+#[test]
 fn names_and_ports() {
     let config = NotifierConfig {
         auth: AuthMode::Open,

@@ -97,6 +97,11 @@ impl Phone {
         self.next_action = now;
     }
 
+    /// It only answers, for a while.
+    pub(super) fn rest(&mut self, now: Instant) {
+        self.next_action = now + Duration::from_secs(200);
+    }
+
     /// Does what is due; gives the request that it sends.
     pub(super) fn act(&mut self, now: Instant, rng: &mut StdRng, is_good: bool) -> Option<Vec<u8>> {
         if let Some(pending) = &mut self.pending {
