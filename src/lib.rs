@@ -5,4 +5,5 @@ pub mod document;
 pub mod model;
 pub mod policy;
 pub mod store;
+pub mod net;
 pub mod sip;

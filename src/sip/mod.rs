@@ -20,6 +20,7 @@ mod request;
 mod response;
 mod scan;
 pub mod stream;
+pub mod transaction;
 mod transport;
 mod typed;
 mod uri;
