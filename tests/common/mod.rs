@@ -1,11 +1,18 @@
 //! What the end-to-end tests stand on: the daemon, phones nobody here wrote, and the sample organisation.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of these modules")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a fixture fails its test by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a fixture fails its test by panicking, and says more then"
+)]
 
 pub mod daemon;
 pub mod document;
 pub mod organisation;
+pub mod phone;
 pub mod relay;
 pub mod sipp;
 pub mod slapd;

@@ -26,10 +26,8 @@ pub fn users(ldif: &str) -> Vec<String> {
 /// An OU, with policy lines if any.
 pub fn unit(dn: &str, lines: &[&str]) -> String {
     let name = dn.split([',', '=']).nth(1).unwrap();
-    let mut record = format!("\ndn: {dn}\nobjectClass: organizationalUnit\nou: {name}\n");
-    if !lines.is_empty() {
-        record += "objectClass: dialcastPolicy\n";
-    }
+    let class = if lines.is_empty() { "" } else { "objectClass: dialcastPolicy\n" };
+    let mut record = format!("\ndn: {dn}\nobjectClass: organizationalUnit\n{class}ou: {name}\n");
     for line in lines {
         writeln!(record, "dialcastSetting: {line}").unwrap();
     }
