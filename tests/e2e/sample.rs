@@ -71,3 +71,33 @@ fn the_examples_have_no_faults() {
         assert!(faults.is_empty(), "{arguments:?}: {faults:#?}");
     }
 }
+
+/// Every key that the configuration's JSON Schema knows stands in the commented example, set or commented out.
+#[test]
+fn the_example_has_every_key() {
+    let read = |path: &str| std::fs::read_to_string(checkout(path)).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&read("schemas/config.schema.json")).unwrap();
+    let mut in_example = std::collections::BTreeSet::new();
+    let mut table = String::new();
+    for line in read("examples/dialcast.toml").lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            table = format!("{name}.");
+        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ") {
+            in_example.insert(format!("{table}{key}"));
+        }
+    }
+    let properties = |object: &serde_json::Value| -> Option<serde_json::Map<String, serde_json::Value>> {
+        let target = object["$ref"].as_str().and_then(|path| schema.pointer(path.trim_start_matches('#'))).unwrap_or(object);
+        target["properties"].as_object().cloned()
+    };
+    let mut known = std::collections::BTreeSet::new();
+    for (name, value) in properties(&schema).unwrap() {
+        match properties(&value) {
+            Some(keys) => known.extend(keys.keys().map(|key| format!("{name}.{key}"))),
+            None => drop(known.insert(name)),
+        }
+    }
+    assert!(known.len() > 20, "{known:?}");
+    let missing: Vec<&String> = known.difference(&in_example).collect();
+    assert!(missing.is_empty(), "not in examples/dialcast.toml: {missing:?}");
+}

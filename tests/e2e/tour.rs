@@ -60,21 +60,22 @@ fn the_tour_of_the_readme() {
     };
 
     let tour = commands(&readme);
-    let step = |word: &str| {
-        tour.iter().find(|command| command.contains(word)).unwrap_or_else(|| panic!("no `{word}` in the tour: {tour:#?}")).as_str()
+    let step = |start: &str| {
+        let start = start.replace("dialcast", "cargo run --release --");
+        tour.iter().find(|command| command.starts_with(&start)).unwrap_or_else(|| panic!("no `{start}` in the tour: {tour:#?}")).as_str()
     };
 
     assert!(shell(step("cp ")).status().unwrap().success());
-    let daemon = start(step(" serve "));
+    let daemon = start(step("dialcast serve "));
     daemon.2.wait("the daemon is ready", 0, PATIENCE, |line| line.contains("ready"));
-    let phone = start(step(" subscribe "));
+    let phone = start(step("dialcast subscribe "));
     phone.1.wait("anna's phone gets Berlin's proxies", 0, PATIENCE, |line| line.contains("ber1.corp.example"));
     let told = phone.1.all().len();
 
     assert!(shell(step("sed ")).status().unwrap().success());
     phone.1.wait("and, after the move, Lisbon's", told, PATIENCE, |line| line.contains("lis1.corp.example"));
 
-    let out = shell(step(" explain ")).output().unwrap();
+    let out = shell(step("dialcast explain ")).output().unwrap();
     let said = text(&out.stdout);
     assert!(out.status.success() && said.contains("sips:lis1.corp.example") && said.contains("ou=Lisbon"), "{said}{}", text(&out.stderr));
 
@@ -88,7 +89,7 @@ fn the_tour_of_the_readme() {
     assert!(shell(broken).status().unwrap().success());
     let place = format!("corp.ldif:{line}");
     daemon.2.wait("the daemon names the file and the line", 0, PATIENCE, |said| said.contains(&place));
-    let out = shell(step(" check ")).output().unwrap();
+    let out = shell(step("dialcast check ")).output().unwrap();
     let said = text(&out.stdout) + &text(&out.stderr);
     assert_eq!(out.status.code(), Some(1), "{said}");
     assert!(said.contains(&place), "{said}");
