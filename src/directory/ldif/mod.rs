@@ -1,0 +1,8 @@
+//! The dialect `ldif`: a file or a folder of RFC 2849 content records, watched.
+
+mod lines;
+mod problem;
+mod record;
+
+pub use problem::{LdifError, LdifFault, LdifProblem};
+pub use record::{RECORDS_MAX, Record, parse};
