@@ -58,14 +58,15 @@ impl Phones {
         let mut tcp = false;
         for (user, wire) in users {
             let (name, domain) = user.as_ref().split_once('@').unwrap();
-            let parameters = match wire {
-                Wire::Udp => ";transport=udp",
-                Wire::UdpUnsaid => "",
-                Wire::Tcp => ";transport=tcp",
+            let parameter = match wire {
+                Wire::Udp => "transport=udp",
+                // A parameter that says nothing about the transport, as desk phones put there.
+                Wire::UdpUnsaid => "line=1",
+                Wire::Tcp => "transport=tcp",
             };
             assert!(names.is_empty() || tcp == (wire == Wire::Tcp), "one sipp speaks UDP or TCP");
             tcp = wire == Wire::Tcp;
-            writeln!(csv, "{name};{domain};{parameters}").unwrap();
+            writeln!(csv, "{name};{domain};{parameter}").unwrap();
             names.push(user.as_ref().to_owned());
         }
         std::fs::write(dir.path().join("users.csv"), csv).unwrap();
