@@ -15,6 +15,8 @@ mod object;
 mod place;
 mod refresh;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod writer;
 
