@@ -21,6 +21,8 @@ mod response;
 mod scan;
 pub mod stream;
 mod transport;
+#[cfg(test)]
+mod traps;
 mod typed;
 mod uri;
 mod values;
