@@ -22,6 +22,8 @@ mod scan;
 pub mod stream;
 pub mod transaction;
 mod transport;
+#[cfg(test)]
+mod traps;
 mod typed;
 mod uri;
 mod values;
