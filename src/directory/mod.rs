@@ -1,6 +1,7 @@
 //! Stage 1: feeds. One folder per dialect, all yielding the events of [`Event`].
 
 mod event;
+pub mod ldap;
 pub mod ldif;
 mod options;
 mod server_url;
