@@ -3,7 +3,10 @@
 pub mod directory;
 pub mod document;
 pub mod model;
+pub mod net;
 pub mod policy;
+pub mod sip;
 pub mod store;
 pub mod net;
 pub mod sip;
+pub mod subscription;

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::client::{Input, State, Tell};
 use super::slab::Slab;
 use super::timers::Timers;
-use super::{SendFailure, Target, Timing, Transmit};
+use super::{SendError, SendFailure, Target, Timing, Transmit};
 use crate::sip::Method;
 
 /// A client transaction. `Display` gives its branch.
@@ -184,6 +184,10 @@ impl<U: Copy> Clients<U> {
         if let Some(ticket) = failure.ticket {
             return self.step(now, ticket, Input::TransportError).into_iter().collect();
         }
+        // Any other failure without a ticket is that of a response, which is nobody's here.
+        if failure.error != SendError::Closed {
+            return Vec::new();
+        }
         let ended = match &failure.to {
             Target::Path(path) => path.connection,
             Target::Host { .. } => None,
@@ -208,7 +212,7 @@ impl<U: Copy> Clients<U> {
     /// The next thing that is due; to be called until there is none.
     pub fn due(&mut self, now: Instant) -> Option<Due<U>> {
         loop {
-            let ticket = self.timers.pop(now)?;
+            let (_, ticket) = self.timers.pop(now)?;
             let Some(slot) = self.slots.get(ticket.index).filter(|slot| slot.token == ticket.token) else { continue };
             let (state, ends) = (slot.state, slot.ends);
             if now >= ends {
