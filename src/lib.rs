@@ -7,4 +7,6 @@ pub mod net;
 pub mod policy;
 pub mod sip;
 pub mod store;
+pub mod net;
+pub mod sip;
 pub mod subscription;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 pub use super::read::read;
 use super::tree::{ReadError, indent};
 use crate::model::Aor;
+use crate::policy::Resolved;
 use crate::policy::catalogue::Setting;
 use crate::policy::value::Value;
 
@@ -40,6 +41,12 @@ impl Profile {
     /// The settings that have values, in the order of the catalogue.
     pub fn iter(&self) -> impl Iterator<Item = (Setting, &[Value])> {
         self.settings.iter().map(|(setting, values)| (*setting, values.as_slice()))
+    }
+}
+
+impl From<&Resolved> for Profile {
+    fn from(resolved: &Resolved) -> Self {
+        Self::new(resolved.aor.clone(), resolved.iter().map(|(setting, decision)| (setting, decision.values.to_vec())))
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Document, Etag};
 use crate::model::Aor;
 use crate::policy::catalogue::{Scope, Setting};
 use crate::policy::value::Value;
+use crate::policy::{Resolved, ResolvedSet};
 
 /// The elements of a set of settings, all scopes included, and where each setting stands.
 struct Fragment {
@@ -49,7 +50,7 @@ const FRAGMENTS_MAX: usize = 2048;
 
 /// Writes documents. Not shared between threads: each has its own.
 pub struct Renderer {
-    shared: Cache<Profile, Fragment>,
+    shared: Cache<ResolvedSet, Fragment>,
     output: Output,
 }
 
@@ -65,20 +66,22 @@ impl Renderer {
         Self { shared: Cache::new(FRAGMENTS_MAX), output: Output::new() }
     }
 
-    /// The document of a profile by itself.
-    pub fn plain(&mut self, profile: &Profile) -> Document {
-        write(&mut self.output, &profile.aor, &Fragment::of(profile.iter()), &[])
+    /// A user's profile: the fragment of the shared set, written once, with the user's own settings on top.
+    pub fn profile(&mut self, resolved: &Resolved) -> Document {
+        let set = &resolved.shared;
+        let fragment = self.shared.get(set, || Fragment::of(set.iter().map(|(setting, decision)| (setting, &*decision.values))));
+        let own = resolved.own.iter().map(|(setting, decision)| (*setting, &*decision.values));
+        write(&mut self.output, &resolved.aor, fragment, own)
     }
 
-    /// The document of what is shared, with a user's own settings on top.
-    pub fn layered(&mut self, aor: &Aor, shared: &Arc<Profile>, own: &[(Setting, &[Value])]) -> Document {
-        let fragment = self.shared.get(shared, || Fragment::of(shared.iter()));
-        write(&mut self.output, aor, fragment, own)
+    /// The document of a profile by itself.
+    pub fn plain(&mut self, profile: &Profile) -> Document {
+        write(&mut self.output, &profile.aor, &Fragment::of(profile.iter()), std::iter::empty())
     }
 }
 
-/// `own` in the order of the catalogue.
-fn write(output: &mut Output, aor: &Aor, shared: &Fragment, own: &[(Setting, &[Value])]) -> Document {
+/// `own` comes in the order of the catalogue, as [`Resolved::own`] holds it; without values it takes the shared ones away.
+fn write<'a>(output: &mut Output, aor: &Aor, shared: &Fragment, own: impl Iterator<Item = (Setting, &'a [Value])>) -> Document {
     output.bytes().clear();
     output.event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)));
     // The user part as written, the domain folded: as `account.aor` has it.
@@ -87,8 +90,9 @@ fn write(output: &mut Output, aor: &Aor, shared: &Fragment, own: &[(Setting, &[V
     let mut at = 0;
     for (setting, values) in own {
         let Some(&(begin, end)) = shared.spans.get(setting.index()) else { continue };
+        debug_assert!(at <= begin, "{setting} is out of order");
         output.bytes().extend_from_slice(shared.bytes.get(at..begin).unwrap_or_default());
-        output.setting(*setting, values);
+        output.setting(setting, values);
         at = end;
     }
     output.bytes().extend_from_slice(shared.bytes.get(at..).unwrap_or_default());

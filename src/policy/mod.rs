@@ -1,12 +1,21 @@
 //! Stage 3: what a setting is, and how each user's settings are decided.
 
+mod addresses;
 mod calendar;
 pub mod catalogue;
+mod engine;
+mod explain;
+mod explain_reason;
+mod explain_text;
 mod grammar;
 mod identity;
+mod impact;
 mod layers;
 mod object;
+mod outcome;
 mod personal;
+mod recorder;
+mod relevant;
 mod resolve;
 mod resolved;
 mod server_object;
@@ -21,7 +30,13 @@ mod value_time;
 mod value_uri;
 mod witness;
 
+pub use engine::{Engine, PolicyConfig};
+pub use explain::{Applied, Entry, Explained, Explanation, Loser, Nearest, Provenance, Sourced, explain};
 pub use grammar::Operator;
 pub use identity::IdentityConfig;
 pub use layers::Layer;
+pub use outcome::{Outcome, UserChange, Withholding};
 pub use resolved::{Decision, Resolved, ResolvedSet, Source};
+
+#[cfg(test)]
+mod tests;

@@ -204,6 +204,11 @@ impl Sources {
         self.named.get(dn).copied().flatten()
     }
 
+    /// The groups that filters name.
+    pub(crate) fn filtering_groups(&self) -> impl Iterator<Item = ObjectId> {
+        self.named.values().filter_map(|group| *group)
+    }
+
     /// The servers that count for a container itself.
     pub(crate) fn servers(&self, container: ObjectId) -> &[Arc<ServerObject>] {
         self.serving.get(&container).map_or(&[], Vec::as_slice)

@@ -135,3 +135,70 @@ fn check_values(message: &Message<'_>) -> Result<(), HeaderError> {
 pub fn check_response(message: &Message<'_>) -> Result<(), HeaderError> {
     if message.headers(Name::Via).nth(1).is_some() { Err(HeaderError::new(Name::Via, Flaw::Repeated)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUPPORT: Support<'static> = Support {
+        methods: &[Method::Subscribe, Method::Register, Method::Cancel],
+        schemes: &[Scheme::Sip, Scheme::Sips],
+        extensions: &["gruu"],
+        reads: Some(&["text/plain"]),
+        sends: &["application/xml", "application/json"],
+    };
+
+    #[test]
+    fn answers() {
+        let check = |method: &str, uri: &str, extra: &str, expect: &str| {
+            let text = format!(
+                "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@x>\r\nTo: <sip:x>\r\nCall-ID: 1\r\nCSeq: 1 {method}\r\n{extra}\r\n"
+            );
+            let found = match SUPPORT.check(&Message::parse(text.as_bytes()).unwrap()) {
+                Ok(()) => "ok".to_owned(),
+                Err(refusal) => match &refusal.header {
+                    Some((name, value)) => format!("{refusal}; {name}: {value}"),
+                    None => refusal.to_string(),
+                },
+            };
+            assert_eq!(found, expect, "{method} {uri} {extra}");
+        };
+        check("SUBSCRIBE", "sips:x", "", "ok");
+        check("PUBLISH", "sip:x", "", "405 Method Not Allowed; Allow: SUBSCRIBE, REGISTER, CANCEL");
+        check("FROBNICATE", "sip:x", "", "501 Not Implemented; Allow: SUBSCRIBE, REGISTER, CANCEL");
+        check("SUBSCRIBE", "tel:+49301234", "", "416 Unsupported URI Scheme");
+        check("SUBSCRIBE", "sip:x?Route=%3Csip:y%3E", "", "400 Bad Request");
+        check("SUBSCRIBE", "sip:x", "Expires: soon\r\n", "400 (Expires: no valid number)");
+        check("SUBSCRIBE", "sip:x", "Max-Forwards: 300\r\n", "400 (Max-Forwards: no valid number)");
+        check("SUBSCRIBE", "sip:x", "Event: a b\r\n", "400 (Event: not a token)");
+        check("SUBSCRIBE", "sip:x", "Contact: <sip:a@x>, sip:b@x?y\r\n", "400 (Contact: a URI that needs <>)");
+        check("SUBSCRIBE", "sip:x", "Record-Route: <sip:a>, oops\r\n", "400 (Record-Route: no scheme)");
+        check("REGISTER", "sip:x", "Contact: *\r\n", "ok");
+        check("SUBSCRIBE", "sip:x", "Require: GRUU\r\nProxy-Require: x\r\n", "ok");
+        check("SUBSCRIBE", "sip:x", "Require: gruu, path\r\nRequire: outbound\r\n", "420 Bad Extension; Unsupported: path, outbound");
+        check("CANCEL", "sip:x", "Require: path\r\n", "ok");
+        check("SUBSCRIBE", "sip:x", "Accept: text/html, application/*;q=0.1\r\n", "ok");
+        check("SUBSCRIBE", "sip:x", "Accept: text/html\r\n", "406 Not Acceptable");
+        check("SUBSCRIBE", "sip:x", "Accept: application/xml;q=0, application/json;q=0\r\n", "406 Not Acceptable");
+        check("SUBSCRIBE", "sip:x", "Accept:\r\n", "406 Not Acceptable");
+        check("SUBSCRIBE", "sip:x", "Content-Type: TEXT/Plain;charset=utf-8\r\n\r\nhi", "ok");
+        check("SUBSCRIBE", "sip:x", "Content-Type: application/sdp\r\n\r\nhi", "415 Unsupported Media Type; Accept: text/plain");
+        check("SUBSCRIBE", "sip:x", "\r\nhi", "415 Unsupported Media Type; Accept: text/plain");
+    }
+
+    #[test]
+    fn a_register_needs_an_address_of_record() {
+        let text = "REGISTER sip:x SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@x>\r\nTo: isbn:2983792873\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n\r\n";
+        let refusal = SUPPORT.check(&Message::parse(text.as_bytes()).unwrap()).unwrap_err();
+        assert_eq!(refusal.to_string(), "400 (To: not an address)");
+    }
+
+    #[test]
+    fn responses_that_went_elsewhere() {
+        let text = |via: &str| format!("SIP/2.0 200 OK\r\n{via}From: <sip:a@x>\r\nTo: <sip:x>\r\nCall-ID: 1\r\nCSeq: 1 NOTIFY\r\n\r\n");
+        let check = |via: &str| check_response(&Message::parse(text(via).as_bytes()).unwrap());
+        assert_eq!(check("Via: SIP/2.0/UDP a\r\n"), Ok(()));
+        assert!(check("Via: SIP/2.0/UDP a, SIP/2.0/UDP b\r\n").is_err());
+        assert!(check("Via: SIP/2.0/UDP a\r\nv: SIP/2.0/UDP b\r\n").is_err());
+    }
+}

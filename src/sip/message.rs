@@ -194,3 +194,69 @@ impl fmt::Debug for Message<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &[u8] =
+        b"REGISTER sip:x SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1, SIP/2.0/TCP b\r\nv: SIP/2.0/TLS c\r\nFrom: <sip:a@x>;tag=1\r\n\
+        To: <sip:a@x>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: \"a, b\" <sip:a,1@x>;q=1,<sip:b@x>\r\nX-List: one, two\r\n\
+        Supported:\r\nRequire: a,, b,\r\nsubject: folded\r\n  twice\r\n\tover \r\nx-list: three\r\n\r\nbody";
+
+    #[test]
+    fn lists_are_split_and_others_are_not() {
+        let message = Message::parse(MESSAGE).unwrap();
+        let all = |name: Name<'static>| message.headers(name).collect::<Vec<_>>();
+        assert_eq!(all(Name::Via), ["SIP/2.0/UDP a;branch=z9hG4bK1", "SIP/2.0/TCP b", "SIP/2.0/TLS c"]);
+        assert_eq!(all(Name::Contact), ["\"a, b\" <sip:a,1@x>;q=1", "<sip:b@x>"]);
+        assert_eq!(all(Name::Other("X-LIST")), ["one, two", "three"]);
+        assert!(all(Name::Supported).is_empty() && all(Name::Accept).is_empty());
+        assert_eq!(all(Name::Require), ["a", "", "b", ""]);
+        assert_eq!(message.require().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(message.vias().map(|via| via.unwrap().host).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(message.via().unwrap().transport, "UDP");
+    }
+
+    #[test]
+    fn values_are_kept_as_they_are_written() {
+        let message = Message::parse(MESSAGE).unwrap();
+        assert_eq!(message.header(Name::Subject), Some("folded\r\n  twice\r\n\tover"));
+        assert_eq!(message.header("s".into()), message.header(Name::Subject));
+        assert_eq!(message.header(Name::Other("Via")), message.header(Name::Via));
+        assert_eq!(message.header(Name::Supported), Some(""));
+        assert_eq!(message.header(Name::Event), None);
+        assert_eq!((message.head().len() + 4, message.body()), (MESSAGE.len(), &b"body"[..]));
+        let written: Vec<_> = message.all_headers().map(|field| field.written).collect();
+        assert_eq!(written[..3], ["Via", "v", "From"]);
+        assert_eq!(message.all_headers().nth(1).unwrap().name, Name::Via);
+        assert_eq!(message.all_headers().last().unwrap().name, Name::Other("x-list"));
+    }
+
+    #[test]
+    fn numbers_and_types() {
+        let with = |extra: &str| {
+            let text = String::from_utf8(MESSAGE.to_vec()).unwrap().replace("X-List: one, two", extra);
+            text.into_bytes()
+        };
+        let bytes =
+            with("Expires: 4294967296\r\nMax-Forwards: 0068\r\nMin-Expires: x\r\nAccept: text/*;q=0.5, text/plain;q=0, a/b\r\nContact:*");
+        let message = Message::parse(&bytes).unwrap();
+        assert_eq!((message.expires(), message.max_forwards()), (Ok(Some(u32::MAX)), Ok(Some(68))));
+        assert_eq!(message.min_expires().unwrap_err().to_string(), "Min-Expires: no valid number");
+        assert_eq!(["text/html", "text/plain", "a/b", "c/d"].map(|kind| message.accepts(kind).unwrap()), [500, 0, 1000, 0]);
+        assert!(!message.is_contact_star());
+        assert_eq!(message.contacts().flatten().count(), 2);
+        let bytes = with("Max-Forwards: 256\r\nContent-Type: nonsense");
+        let message = Message::parse(&bytes).unwrap();
+        assert!(message.max_forwards().is_err() && message.content_type().is_err());
+        assert_eq!((message.accepts("a/b"), message.expires(), message.event()), (None, Ok(None), Ok(None)));
+    }
+
+    #[test]
+    fn an_empty_accept_accepts_nothing() {
+        // RFC 3261 §20.1.
+        let bytes = String::from_utf8(MESSAGE.to_vec()).unwrap().replace("X-List: one, two", "Accept:");
+        assert_eq!(Message::parse(bytes.as_bytes()).unwrap().accepts("a/b"), Some(0));
+    }
+}

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trap_notifyx_is_not_notify() {
+    fn methods_are_compared_octet_by_octet() {
         assert_eq!(Method::parse("NOTIFY"), Method::Notify);
         for text in ["NOTIFYX", "NOTIF", "notify", "", "RE%47IST%45R"] {
             assert_eq!(Method::parse(text), Method::Other(text));

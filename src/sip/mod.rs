@@ -9,6 +9,8 @@
 mod check;
 pub mod digest;
 mod error;
+#[cfg(feature = "rsip")]
+pub mod interop;
 pub mod limits;
 mod message;
 mod method;
@@ -22,6 +24,8 @@ mod scan;
 pub mod stream;
 pub mod transaction;
 mod transport;
+#[cfg(test)]
+mod traps;
 mod typed;
 mod uri;
 mod values;

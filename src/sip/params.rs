@@ -95,12 +95,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trap_upper_case_tag() {
+    fn names_have_no_case() {
         assert_eq!(Params::of(";TAG=1918").get("tag"), Some("1918"));
     }
 
     #[test]
-    fn trap_semicolon_inside_a_quoted_parameter() {
+    fn quoted_values() {
         let params = Params::of(r#";vendor="snom;corp";model="a\";b" ; version = 7"#);
         assert_eq!(params.unquoted("vendor").as_deref(), Some("snom;corp"));
         assert_eq!(params.unquoted("model").as_deref(), Some(r#"a";b"#));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn trap_sip_instance() {
+    fn values_with_brackets() {
         let params = Params::of(r#";+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>";reg-id=1"#);
         assert!(params.is_valid_in_header());
         assert_eq!(params.unquoted("+SIP.Instance").as_deref(), Some("<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"));

@@ -305,3 +305,6 @@ fn short(at: usize) -> u16 {
 }
 
 const _: () = assert!(HEAD_MAX < u16::MAX as usize && NAME_MAX == u8::MAX as usize && (Key::Other as u8) < 64);
+
+#[cfg(test)]
+mod tests;

@@ -115,3 +115,50 @@ impl<'a> Request<'a> {
         self.out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Message;
+
+    #[test]
+    fn a_notify() {
+        let bytes = Request::new(Method::Notify, "sip:anna@192.0.2.1:5059;transport=tcp")
+            .via(Transport::Tcp, "192.0.2.9:5060", "z9hG4bKn1")
+            .max_forwards(70)
+            .header(Name::Route, "<sip:p1;lr>")
+            .from("<sip:anna@corp.example>;tag=s1")
+            .to("\"Anna\" <sip:anna@corp.example>;tag=p1")
+            .call_id("1@192.0.2.1")
+            .cseq(4_294_967)
+            .header(Name::Event, "ua-profile")
+            .header(Name::SubscriptionState, "active;expires=599")
+            .body("application/xml", b"<a/>")
+            .encode();
+        insta::assert_snapshot!(String::from_utf8(bytes.clone()).unwrap().replace("\r\n", "\n"), @r#"
+        NOTIFY sip:anna@192.0.2.1:5059;transport=tcp SIP/2.0
+        Via: SIP/2.0/TCP 192.0.2.9:5060;branch=z9hG4bKn1
+        Max-Forwards: 70
+        Route: <sip:p1;lr>
+        From: <sip:anna@corp.example>;tag=s1
+        To: "Anna" <sip:anna@corp.example>;tag=p1
+        Call-ID: 1@192.0.2.1
+        CSeq: 4294967 NOTIFY
+        Event: ua-profile
+        Subscription-State: active;expires=599
+        Content-Type: application/xml
+        Content-Length: 4
+
+        <a/>
+        "#);
+        let message = Message::parse(&bytes).unwrap();
+        assert_eq!(message.cseq(), Ok((4_294_967, Method::Notify)));
+        assert_eq!(message.body(), b"<a/>");
+    }
+
+    #[test]
+    fn over_udp_it_asks_for_rport() {
+        let bytes = Request::new("X-METHOD", "sip:x").via(Transport::Udp, "a", "z9hG4bK1").encode();
+        assert_eq!(bytes, b"X-METHOD sip:x SIP/2.0\r\nVia: SIP/2.0/UDP a;rport;branch=z9hG4bK1\r\nContent-Length: 0\r\n\r\n");
+    }
+}

@@ -38,12 +38,13 @@ impl<'m> Response<'m> {
     pub fn to(message: &'m Message<'m>, status: u16, reason: &'m str) -> Self {
         let status = status.clamp(100, 699);
         let reason = if reason.is_empty() { reason_phrase(status) } else { reason };
-        Self { message, status, reason, to_tag: None, source: None, fields: Vec::new(), body: &[], refused: 0 }
+        Self { message, status, reason, to_tag: None, source: None, fields: Vec::new(), body: &[], refused: write::faults(reason) }
     }
 
     /// The tag for To (RFC 3261 §8.2.6.2); a tag that the request has stays.
     #[must_use]
     pub fn to_tag(mut self, tag: &'m str) -> Self {
+        self.refused += tag.bytes().filter(|b| !super::scan::is_token_byte(*b)).count();
         self.to_tag = Some(tag);
         self
     }
@@ -210,5 +211,130 @@ pub const fn reason_phrase(status: u16) -> &'static str {
             5 => "Server Failure",
             _ => "Global Failure",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBSCRIBE: &str = "SUBSCRIBE sip:x SIP/2.0\nv: SIP/2.0/UDP 192.0.2.1:5070 ; branch=z9hG4bK1;RPORT;x=\"a;b\", SIP/2.0/TCP b;branch=2\n\
+        Via: SIP/2.0/TLS c;received=192.0.2.3\nRecord-Route: <sip:p1;lr>,\n <sip:p2;lr>\nFrom: \"A\"\n <sip:a@x>;tag=1\nTo: <sip:x>\n\
+        Call-ID: 1\nRecord-Route: <sip:p3;lr>\nCSeq: 1\n SUBSCRIBE\n\n";
+
+    fn parse(text: &str) -> Vec<u8> {
+        text.replace('\n', "\r\n").into_bytes()
+    }
+
+    fn shown(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
+    }
+
+    #[test]
+    fn copies_what_is_due() {
+        let bytes = parse(SUBSCRIBE);
+        let request = Message::parse(&bytes).unwrap();
+        let response = Response::to(&request, 200, "")
+            .via_received("198.51.100.7:5059".parse().unwrap())
+            .to_tag("t1")
+            .header(Name::Expires, "3600")
+            .header("X-Extra", "ü")
+            .body("text/plain", b"hi");
+        assert_eq!(response.refused(), 0);
+        insta::assert_snapshot!(shown(response.encode()), @r#"
+        SIP/2.0 200 OK
+        Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK1;RPORT=5059;x="a;b";received=198.51.100.7, SIP/2.0/TCP b;branch=2
+        Via: SIP/2.0/TLS c;received=192.0.2.3
+        From: "A" <sip:a@x>;tag=1
+        To: <sip:x>;tag=t1
+        Call-ID: 1
+        CSeq: 1 SUBSCRIBE
+        Record-Route: <sip:p1;lr>, <sip:p2;lr>
+        Record-Route: <sip:p3;lr>
+        Expires: 3600
+        X-Extra: ü
+        Content-Type: text/plain
+        Content-Length: 2
+
+        hi
+        "#);
+        // No dialog comes of an error.
+        insta::assert_snapshot!(shown(Response::to(&request, 489, "").header(Name::AllowEvents, "ua-profile").encode()), @r#"
+        SIP/2.0 489 Bad Event
+        Via: SIP/2.0/UDP 192.0.2.1:5070 ; branch=z9hG4bK1;RPORT;x="a;b", SIP/2.0/TCP b;branch=2
+        Via: SIP/2.0/TLS c;received=192.0.2.3
+        From: "A" <sip:a@x>;tag=1
+        To: <sip:x>
+        Call-ID: 1
+        CSeq: 1 SUBSCRIBE
+        Allow-Events: ua-profile
+        Content-Length: 0
+        "#);
+    }
+
+    #[test]
+    fn a_tag_that_is_there_stays() {
+        let bytes = parse(&SUBSCRIBE.replace("To: <sip:x>", "t: <sip:x>;TAG=theirs"));
+        let request = Message::parse(&bytes).unwrap();
+        assert!(shown(Response::to(&request, 200, "").to_tag("mine").encode()).contains("\nTo: <sip:x>;TAG=theirs\n"));
+    }
+
+    #[test]
+    fn received_and_rport() {
+        let check = |via: &str, source: &str, expect: &str| {
+            let bytes = parse(&format!("OPTIONS sip:x SIP/2.0\nVia: {via}\nFrom: <sip:a@x>\nTo: <sip:x>\nCall-ID: 1\nCSeq: 1 OPTIONS\n\n"));
+            let request = Message::parse(&bytes).unwrap();
+            let text = shown(Response::to(&request, 200, "").via_received(source.parse().unwrap()).encode());
+            assert_eq!(text.lines().nth(1).unwrap(), format!("Via: {expect}"));
+        };
+        // RFC 3261 §18.2.1: a host name, or another address.
+        check("SIP/2.0/UDP 192.0.2.1;branch=1", "192.0.2.1:5060", "SIP/2.0/UDP 192.0.2.1;branch=1");
+        check("SIP/2.0/UDP phone;branch=1", "192.0.2.1:5060", "SIP/2.0/UDP phone;branch=1;received=192.0.2.1");
+        check("SIP/2.0/UDP 192.0.2.1", "192.0.2.9:5060", "SIP/2.0/UDP 192.0.2.1;received=192.0.2.9");
+        // RFC 3581 §4: both, even when the address is right.
+        check("SIP/2.0/UDP 192.0.2.1;rport;branch=1", "192.0.2.1:5071", "SIP/2.0/UDP 192.0.2.1;rport=5071;branch=1;received=192.0.2.1");
+        // What the client claims about itself is replaced.
+        check("SIP/2.0/UDP a;received=6.6.6.6;rport=666", "192.0.2.1:5071", "SIP/2.0/UDP a;rport=5071;received=192.0.2.1");
+        check(
+            "SIP/2.0/UDP [2001:db8::1]:5070;rport",
+            "[2001:db8::1]:5071",
+            "SIP/2.0/UDP [2001:db8::1]:5070;rport=5071;received=2001:db8::1",
+        );
+    }
+
+    #[test]
+    fn answers_to_malformed_requests_copy_what_is_there() {
+        let check = |text: &str| {
+            let bytes = parse(text);
+            let malformed = Message::parse(&bytes).unwrap_err();
+            let (status, message) = (malformed.status.unwrap(), malformed.message.unwrap());
+            let reason = malformed.kind.to_string();
+            let source = "192.0.2.9:5060".parse().unwrap();
+            shown(Response::to(&message, status, &reason).via_received(source).to_tag("t").encode())
+        };
+        insta::assert_snapshot!(check("INVITE sip:x SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1;;,;,,\nCSeq: 8 INVITE\n\n"), @r"
+        SIP/2.0 400 Via: a broken parameter
+        Via: SIP/2.0/UDP 192.0.2.1;;;received=192.0.2.9,;,,
+        CSeq: 8 INVITE
+        Content-Length: 0
+        ");
+        insta::assert_snapshot!(check("X sip:x SIP/7.0\nVia: SIP/7.0/UDP c\nTo: \"x <sip:x>\nFrom: a\nFrom: b\nl: 0\n\n"), @r#"
+        SIP/2.0 505 an unknown SIP version
+        Via: SIP/7.0/UDP c;received=192.0.2.9
+        From: a
+        To: "x <sip:x>
+        Content-Length: 0
+        "#);
+    }
+
+    #[test]
+    fn reasons() {
+        let bytes = parse(SUBSCRIBE);
+        let request = Message::parse(&bytes).unwrap();
+        let first = |status, reason| shown(Response::to(&request, status, reason).encode()).lines().next().unwrap().to_owned();
+        assert_eq!(first(416, ""), "SIP/2.0 416 Unsupported URI Scheme");
+        assert_eq!(first(499, ""), "SIP/2.0 499 Request Failure");
+        assert_eq!(first(200, "Sehr schön"), "SIP/2.0 200 Sehr schön");
+        assert_eq!(first(7, ""), "SIP/2.0 100 Trying");
     }
 }

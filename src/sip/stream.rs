@@ -27,6 +27,9 @@ pub struct Framer {
     failed: Option<FrameError>,
 }
 
+/// The room that a connection keeps between messages, in octets: what most messages need, so that one large one does not stay paid for.
+const ROOM_KEPT: usize = 16 * 1024;
+
 /// What stands next in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame<'a> {
@@ -86,6 +89,9 @@ impl Framer {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;
+            if self.buffer.len() < ROOM_KEPT {
+                self.buffer.shrink_to(ROOM_KEPT);
+            }
         }
         self.buffer.extend_from_slice(bytes);
     }
@@ -168,5 +174,120 @@ fn body_length(head: &[u8]) -> Result<usize, FrameError> {
         Err(MalformedKind::LineBreak) => Err(FrameError::LineBreak),
         Err(MalformedKind::TooManyFields | MalformedKind::HeadTooLarge) => Err(FrameError::HeadTooLarge),
         Err(_) => Err(FrameError::BadLength),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Message;
+
+    const ONE: &str = "OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/TCP a\r\nFrom: <sip:a@x>\r\nTo: <sip:x>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nl: 4\r\n\r\nbody";
+    const TWO: &str = "SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP a\r\nFrom: <sip:a@x>\r\nTo: <sip:x>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+        Content-Length:\r\n 0\r\n\r\n";
+
+    /// What comes out when the stream arrives in pieces of this size.
+    fn frames(stream: &[u8], piece: usize) -> (Vec<String>, Option<FrameError>) {
+        let mut framer = Framer::new();
+        let mut seen = Vec::new();
+        for chunk in stream.chunks(piece) {
+            framer.push(chunk);
+            loop {
+                match framer.next() {
+                    Ok(Some(Frame::Message(bytes))) => {
+                        assert!(Message::parse(bytes).is_ok());
+                        seen.push(String::from_utf8(bytes.to_vec()).unwrap());
+                    }
+                    Ok(Some(frame)) => seen.push(format!("{frame:?}")),
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert_eq!(framer.next(), Err(error), "an error stays");
+                        return (seen, Some(error));
+                    }
+                }
+            }
+        }
+        (seen, None)
+    }
+
+    #[test]
+    fn pieces_of_every_size() {
+        let stream = format!("{ONE}{TWO}{ONE}");
+        for piece in 1..stream.len() {
+            assert_eq!(frames(stream.as_bytes(), piece), (vec![ONE.to_owned(), TWO.to_owned(), ONE.to_owned()], None), "{piece}");
+        }
+    }
+
+    #[test]
+    fn keep_alives() {
+        let check = |stream: &str, expect: &[&str]| assert_eq!(frames(stream.as_bytes(), stream.len()).0, expect, "{stream:?}");
+        check("\r\n\r\n", &["Ping"]);
+        check("\r\n", &["Pong"]);
+        check("\r", &[]);
+        check(&format!("\r\n\r\n{ONE}\r\n{TWO}\r\n\r\n"), &["Ping", ONE, "Pong", TWO, "Ping"]);
+        // A ping that came in pieces is still answered once.
+        for piece in [1, 2, 3] {
+            assert_eq!(frames(b"\r\n\r\n", piece).0, ["Pong", "Ping"], "{piece}");
+        }
+        assert_eq!(frames(format!("\r\n{ONE}\r\n").as_bytes(), 2).0, ["Pong", ONE, "Pong"]);
+    }
+
+    #[test]
+    fn refused() {
+        let check = |stream: &str, expect: FrameError| {
+            for piece in [1, 7, stream.len()] {
+                assert_eq!(frames(stream.as_bytes(), piece), (vec![], Some(expect)), "{stream:?} {piece}");
+            }
+        };
+        check("\x16\x03\x01\x02", FrameError::NotSip);
+        check("\rX", FrameError::NotSip);
+        check("\n", FrameError::NotSip);
+        check(&ONE.replace("l: 4\r\n", ""), FrameError::NoLength);
+        check(&ONE.replace("l: 4", "l: four"), FrameError::BadLength);
+        check(&ONE.replace("l: 4", "l: -999"), FrameError::BadLength);
+        check(&ONE.replace("l: 4", "l: 4\r\nContent-Length: 4"), FrameError::BadLength);
+        check(&ONE.replace("l: 4", "l: 9999999"), FrameError::BodyTooLarge);
+        check(&ONE.replace("l: 4", "l: 99999999999999999999"), FrameError::BodyTooLarge);
+        check(&ONE.replace("l: 4\r\n", "l: 4\n"), FrameError::LineBreak);
+        check(&ONE.replace("<sip:x>", "<sip:x>\r"), FrameError::LineBreak);
+        check(&ONE.replace("l: 4", &format!("X: {}", "x".repeat(HEAD_MAX))), FrameError::HeadTooLarge);
+        check(&ONE.replace("l: 4", &"X: y\r\n".repeat(200)), FrameError::HeadTooLarge);
+        check(&"A".repeat(HEAD_MAX + 1), FrameError::HeadTooLarge);
+    }
+
+    #[test]
+    fn a_message_with_other_faults_is_still_cut_out() {
+        let odd = ONE.replace("Call-ID: 1", "nonsense");
+        let mut framer = Framer::new();
+        framer.push(format!("{odd}{TWO}").as_bytes());
+        let Ok(Some(Frame::Message(bytes))) = framer.next() else { panic!("no message") };
+        assert_eq!(Message::parse(bytes).unwrap_err().status, Some(400));
+        assert_eq!(framer.next(), Ok(Some(Frame::Message(TWO.as_bytes()))));
+    }
+
+    #[test]
+    fn what_is_at_fault_can_be_answered() {
+        let mut framer = Framer::new();
+        framer.push(ONE.as_bytes());
+        assert!(framer.next().is_ok());
+        framer.push(ONE.replace("l: 4\r\n", "").as_bytes());
+        let error = framer.next().unwrap_err();
+        assert_eq!(error.status(), Some(400));
+        let request = Message::parse(framer.rest()).unwrap();
+        assert!(crate::sip::Response::to(&request, 400, "").encode().starts_with(b"SIP/2.0 400 Bad Request\r\n"));
+        // Nothing is kept of what arrives later.
+        let kept = framer.rest().len();
+        framer.push(&[b'x'; 1000]);
+        assert_eq!(framer.rest().len(), kept);
+    }
+
+    #[test]
+    fn a_large_message_does_not_keep_its_room() {
+        let body = "x".repeat(BODY_MAX);
+        let mut framer = Framer::new();
+        framer.push(ONE.replace("l: 4\r\n\r\nbody", &format!("l: {BODY_MAX}\r\n\r\n{body}")).as_bytes());
+        assert!(matches!(framer.next(), Ok(Some(Frame::Message(_)))));
+        framer.push(ONE.as_bytes());
+        assert!(framer.buffer.capacity() <= ROOM_KEPT);
     }
 }

@@ -243,26 +243,26 @@ mod tests {
     }
 
     #[test]
-    fn trap_escapes_are_kept_as_written() {
+    fn escapes_are_kept_as_written() {
         check("sip:urn%3Auuid%3a00@corp.example", Some("urn%3Auuid%3a00"), "corp.example", None, "", None);
         check("sip:MAC%3a00135E874B49@224.0.1.75", Some("MAC%3a00135E874B49"), "224.0.1.75", None, "", None);
     }
 
     #[test]
-    fn trap_gr_with_colons_is_not_cut() {
+    fn parameters_with_colons() {
         let uri = Uri::parse("sip:anna@corp.example;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6").unwrap();
         assert_eq!(uri.params.get("gr"), Some("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"));
     }
 
     #[test]
-    fn trap_ipv6_references() {
+    fn ipv6_references() {
         check("sip:[2001:db8::10]:5070", None, "[2001:db8::10]", Some(5070), "", None);
         check("sip:anna@[2001:db8::10]", Some("anna"), "[2001:db8::10]", None, "", None);
         // RFC 5118 §4.3: the port is inside, so it is part of the address.
         check("sip:[2001:db8::10:5070]", None, "[2001:db8::10:5070]", None, "", None);
         assert_eq!(Uri::parse("sip:[::1]").unwrap().ip(), Some("::1".parse().unwrap()));
         for text in ["sip:2001:db8::10", "sip:[2001:db8::10", "sip:[]", "sip:[1.2.3.4]", "sip:[::1]5060", "sip:[fe80::1%eth0]"] {
-            assert_eq!(Uri::parse(text).is_err(), true, "{text}");
+            assert!(Uri::parse(text).is_err(), "{text}");
         }
     }
 

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn trap_old_via_without_branch() {
+    fn old_via_without_branch() {
         let via = Via::parse("SIP/2.0/UDP iftgw.example.com").unwrap();
         assert_eq!((via.branch(), via.has_transaction_id()), (None, false));
         // RFC 4475 §3.2.1: the cookie and nothing behind it is no transaction either.

@@ -92,6 +92,8 @@ impl Snapshot {
         if let (Some(was), Some(is)) = (was, self.get(id))
             && !is.differs(was)
         {
+            // Back where it was. What was removed and made anew on the way keeps the stamp of its last real change.
+            self.tree.objects.insert(id, Arc::clone(was));
             return None;
         }
         let is = self.tree.objects.get_mut(&id).map(|object| {

@@ -187,6 +187,12 @@ impl Groups {
         self.waiting.is_empty()
     }
 
+    /// How many values stand for objects, and how many dangle, by the indexes.
+    #[cfg(test)]
+    pub(crate) fn index_sizes(&self) -> (usize, usize) {
+        (self.of.len(), self.waiting.len())
+    }
+
     fn holds(&self, member: ObjectId, group: ObjectId) -> impl Iterator<Item = &(ObjectId, ObjectId, Name)> {
         self.of.range::<_, (ObjectId, ObjectId, Name)>((member, group, Name::default())..)
     }

@@ -123,8 +123,7 @@ impl Batch {
         }
         // Entries that are there although the one above went: it cannot be seen, and glue stands in for it.
         let stays = |id: &ObjectId| !gone.contains(id) && !told.contains(id);
-        let mut orphans: Vec<ObjectId> = gone.iter().flat_map(|id| old.children(*id)).filter(stays).collect();
-        orphans.sort_by_key(|id| old.ancestors(*id).count());
+        let orphans: Vec<ObjectId> = gone.iter().flat_map(|id| old.children(*id)).filter(stays).collect();
         for id in orphans {
             tree.detach(id, work);
             let mut levels = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::refresh::{Batch, Refresh};
 use super::{ChangeSet, Snapshot, membership};
 use crate::directory::{Cookie, Entry, Event};
-use crate::model::{Dn, Fault, ObjectId, Place, Severity, Timestamp};
+use crate::model::{Fault, ObjectId, Place, Severity, Timestamp};
 
 /// The tree's only writer: takes a feed's events, gives snapshots and change sets.
 ///
@@ -164,8 +164,8 @@ fn unheard_of(id: ObjectId) -> Fault {
     Fault {
         severity: Severity::Error,
         code: "store.unknown",
-        place: Place::Object { id, dn: Dn::default(), attribute: None },
-        what: "the directory says that it did not change, but it was never told".to_owned(),
+        place: Place::Config { key: "directory".to_owned() },
+        what: format!("the server says that the entry {id} did not change, but it was never told"),
         remedy: "remove the saved state, so that the next start reads everything".to_owned(),
     }
 }
@@ -174,9 +174,9 @@ fn nameless(id: ObjectId) -> Fault {
     Fault {
         severity: Severity::Warning,
         code: "store.nameless",
-        place: Place::Object { id, dn: Dn::default(), attribute: None },
-        what: "the directory told an entry without a name; it was skipped".to_owned(),
-        remedy: "this is the root DSE, which is no part of the tree: set a base DN in directory.url".to_owned(),
+        place: Place::Config { key: "directory.url".to_owned() },
+        what: format!("the entry {id} has no name, and was skipped"),
+        remedy: "it is the root DSE, which is no part of the tree: name a base DN in the URL".to_owned(),
     }
 }
 

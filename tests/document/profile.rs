@@ -1,11 +1,14 @@
 //! Profiles as bytes: what is written is read back, and is well-formed to a parser that nobody here wrote.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::support::{aors, profiles, texts, xmllint};
 use dialcast::document::{Etag, Profile, Renderer, changes, profile};
+use dialcast::model::{Generation, ObjectId, Timestamp};
 use dialcast::policy::catalogue::{Scope, Setting};
 use dialcast::policy::value::{Server, Value};
+use dialcast::policy::{Decision, Layer, Operator, Resolved, ResolvedSet, Source};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
@@ -59,19 +62,24 @@ proptest! {
     }
 
     #[test]
-    fn laid_on_top_is_the_same_as_written_at_once(shared in profiles(), own in profiles()) {
-        let mut merged: Vec<(Setting, Vec<Value>)> = shared.iter().map(|(setting, values)| (setting, values.to_vec())).collect();
-        merged.retain(|(setting, _)| own.values(*setting).is_empty());
-        merged.extend(own.iter().map(|(setting, values)| (setting, values.to_vec())));
-        let whole = Profile::new(own.aor.clone(), merged);
-        let shared = Arc::new(shared);
-        let mut renderer = Renderer::new();
-        let own_values: Vec<(Setting, &[Value])> = own.iter().collect();
+    fn laid_on_top_is_the_same_as_written_at_once(shared in profiles(), own in profiles(), taken in prop::collection::vec(0..Setting::COUNT, 0..5)) {
+        let mut mine: BTreeMap<Setting, Decision> = own.iter().map(|(setting, values)| (setting, decision(values))).collect();
+        // A decision without values takes the shared one away.
+        mine.extend(taken.into_iter().map(|index| (Setting::all().nth(index).unwrap(), decision(&[]))));
+        let resolved = Resolved {
+            user: ObjectId::from_bytes([7; 16]),
+            aor: own.aor.clone(),
+            shared: Arc::new(ResolvedSet::of(shared.iter().map(|(setting, values)| (setting, decision(values))))),
+            own: mine.into_iter().collect(),
+        };
+        let whole = Profile::from(&resolved);
         let expect = Renderer::new().plain(&whole);
+        let mut renderer = Renderer::new();
         // The first fills the cache, the second uses it.
         for _ in 0..2 {
-            prop_assert_eq!(&renderer.layered(&own.aor, &shared, &own_values), &expect);
+            prop_assert_eq!(&renderer.profile(&resolved), &expect);
         }
+        prop_assert_eq!(profile::read(&expect.body).unwrap(), whole);
     }
 
     #[test]
@@ -83,6 +91,18 @@ proptest! {
         body.splice(at..(at + 1).min(body.len()), bytes.into_iter().take(3));
         let _ = profile::read(&body);
     }
+}
+
+/// A decision of these values, wherever it may come from.
+fn decision(values: &[Value]) -> Decision {
+    let source = Source {
+        layer: Layer::Config,
+        object: None,
+        operator: Operator::Replace,
+        generation: Generation::default(),
+        at: Timestamp::default(),
+    };
+    Decision { values: values.into(), source }
 }
 
 /// Values that no parser gave: whatever their characters, the document is well-formed.
