@@ -132,6 +132,16 @@ impl Rdn {
         &self.key
     }
 
+    /// The same, shared: for indexes that keep many keys.
+    pub fn shared_key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    /// As written, escapes normalised.
+    pub fn as_str(&self) -> &str {
+        &self.shown
+    }
+
     /// The value of a single-valued RDN (`Berlin` of `OU=Berlin`), unescaped; of a multi-valued one the first.
     pub fn value(&self) -> String {
         parse(&self.shown)

@@ -22,6 +22,7 @@ mod request;
 mod response;
 mod scan;
 pub mod stream;
+pub mod transaction;
 mod transport;
 #[cfg(test)]
 mod traps;
