@@ -7,13 +7,9 @@
 
 mod config;
 mod local;
-#[cfg(test)]
-mod loopback;
 mod pool;
 mod resolve;
 mod tcp;
-#[cfg(test)]
-mod tests;
 mod udp;
 
 use std::sync::Arc;
@@ -183,3 +179,6 @@ fn send_error(error: &std::io::Error) -> SendError {
         _ => SendError::Unreachable,
     }
 }
+
+#[cfg(test)]
+mod tests;

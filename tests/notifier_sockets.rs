@@ -1,18 +1,20 @@
 //! The notifier on real sockets, with phones of the standard library: RFC 3261 §18.1.1 as it happens.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use dialcast::document::{Document, profile};
+use dialcast::model::Aor;
+use dialcast::net::{Event, Listen, Net, NetConfig};
+use dialcast::sip::stream::{Frame, Framer};
+use dialcast::sip::{Message, Request, Response, Transport};
+use dialcast::subscription::{AuthMode, Notifier, NotifierConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
-
-use super::*;
-use crate::document::{Document, profile};
-use crate::model::Aor;
-use crate::sip::stream::{Frame, Framer};
-use crate::sip::{Message, Response};
-use crate::subscription::{AuthMode, Notifier, NotifierConfig};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -74,7 +76,7 @@ impl Daemon {
 }
 
 fn subscribe(transport: Transport, contact: SocketAddr) -> Vec<u8> {
-    crate::sip::Request::new("SUBSCRIBE", "sip:anna@corp.example")
+    Request::new("SUBSCRIBE", "sip:anna@corp.example")
         .via(transport, &contact.to_string(), "z9hG4bK1")
         .from("<sip:anna@corp.example>;tag=1")
         .to("<sip:anna@corp.example>")
