@@ -7,6 +7,8 @@
 
 mod config;
 mod local;
+#[cfg(test)]
+mod loopback;
 mod pool;
 mod resolve;
 mod tcp;
