@@ -3,7 +3,7 @@
 pub mod directory;
 pub mod document;
 pub mod model;
-pub mod policy;
-pub mod store;
 pub mod net;
+pub mod policy;
 pub mod sip;
+pub mod store;
