@@ -362,11 +362,11 @@ fn is_lost(sent: &Transmit, failure: &SendFailure) -> bool {
 
 #[test]
 fn many_seeds() {
+    type Count = fn(&Counters) -> u64;
     // More by hand: `DIALCAST_SEEDS=10000 cargo test --release --lib world`.
     let seeds = std::env::var("DIALCAST_SEEDS").map_or(40, |text| text.parse().unwrap());
     let counters: Vec<Counters> = (0..seeds).map(World::run).collect();
     // All of it happened: else the invariants would have been easy to keep.
-    type Count = fn(&Counters) -> u64;
     let counts: [(&str, Count); 11] = [
         ("retransmitted requests", |c| c.retransmitted_requests),
         ("stray responses", |c| c.stray_responses),
