@@ -91,7 +91,7 @@ struct SourceArgs {
     /// The configuration, a TOML file; examples/dialcast.toml shows every key
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The directory: ldif:PATH, ldap://HOST[:PORT][/BASE-DN] or ldaps://… [default: the sample organisation]
+    /// The directory: `ldif:PATH`, `ldap://HOST[:PORT][/BASE-DN]` or `ldaps://…` [default: the sample organisation]
     #[arg(long, value_name = "URL")]
     directory: Option<String>,
 }

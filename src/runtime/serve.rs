@@ -67,10 +67,10 @@ async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
     let kept = state.as_ref().and_then(last_good);
     let engine = Engine::new(config.policy.clone());
     let mut watching = Watching::new(engine, credentials, Quiet::new(config.quiet, config.quiet_max), commands, state, loaded);
-    let cookie = match kept {
-        Some((snapshot, cookie)) => watching.resume(snapshot, cookie).await,
-        None => None,
-    };
+    let mut cookie = None;
+    if let Some((snapshot, kept)) = kept {
+        cookie = watching.resume(snapshot, kept).await;
+    }
     let watching = tokio::spawn(watching.run(received));
     let feed = tokio::spawn(directory::watch(source.clone(), cookie, reports));
 
