@@ -9,6 +9,8 @@
 mod check;
 pub mod digest;
 mod error;
+#[cfg(feature = "rsip")]
+pub mod interop;
 pub mod limits;
 mod message;
 mod method;

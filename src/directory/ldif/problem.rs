@@ -52,6 +52,9 @@ pub enum LdifProblem {
     /// No record at all, or no file in the folder.
     #[error("holds no record")]
     Empty,
+    /// It changes faster than it can be read.
+    #[error("changes all the time")]
+    Unsettled,
     /// Larger than is read.
     #[error("is larger than {0} octets")]
     TooLarge(u64),
@@ -135,6 +138,7 @@ impl LdifProblem {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Unreadable(_) => "check the path and its permissions; what was read before stays in use",
+            Self::Unsettled => "write it elsewhere, and move it here when it is complete",
             Self::Empty => "write at least one record; an empty file is not taken for a directory without users",
             Self::TooLarge(_) | Self::TooMany(_) => "split the folder among several directories, or use an LDAP server",
             Self::Utf16 => "save it as UTF-8; in PowerShell: Out-File -Encoding utf8",

@@ -1,6 +1,7 @@
 //! The entries of the files as a tree, and who is who between one state of the files and the next.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -22,7 +23,13 @@ pub(super) struct Tree {
 /// One entry.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) entry: Entry,
+    pub(super) id: ObjectId,
+    pub(super) dn: Dn,
+    /// Empty once they have been told: two states of a million entries need not be in memory three times.
+    attributes: Attributes,
+    /// What they were.
+    pub(super) digest: [u8; 16],
+    classes: Arc<str>,
     /// Whether the id is the file's own.
     given: bool,
     /// Which entry is the closest above it.
@@ -39,6 +46,17 @@ impl Tree {
     /// The entries, the upper ones first.
     pub(super) fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// An entry for its event, its attributes moved out.
+    pub(super) fn tell(&mut self, index: usize) -> Option<Entry> {
+        let node = self.nodes.get_mut(index)?;
+        Some(Entry { id: node.id, dn: node.dn.clone(), attributes: std::mem::take(&mut node.attributes) })
+    }
+
+    /// Drops the attributes: what is not told now never will be.
+    pub(super) fn forget(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.attributes = Attributes::new());
     }
 
     pub(super) fn get(&self, id: ObjectId) -> Option<&Node> {
@@ -72,14 +90,14 @@ impl Tree {
 
     /// The ids that [`Kept`] is for.
     pub(super) fn kept(&self) -> Kept {
-        let odd = self.nodes.iter().filter(|node| !node.given && node.entry.id != self.derived(&node.entry.dn, 0));
-        Kept(odd.map(|node| (node.entry.dn.key(), node.entry.id)).collect())
+        let odd = self.nodes.iter().filter(|node| !node.given && node.id != self.derived(&node.dn, 0));
+        Kept(odd.map(|node| (node.dn.key(), node.id)).collect())
     }
 
     /// The id of an entry that is seen for the first time, by the id of the entry above it and its RDN: a new entry below a
     /// moved one does not collide with one that takes the old name.
     fn derived(&self, dn: &Dn, salt: u32) -> ObjectId {
-        derive(dn, salt, |name| self.named(name).map(|node| node.entry.id))
+        derive(dn, salt, |name| self.named(name).map(|node| node.id))
     }
 }
 
@@ -97,10 +115,7 @@ fn hash(above: ObjectId, rdn: &Rdn, salt: u32) -> ObjectId {
     hasher.update(above.as_bytes());
     hasher.update(salt.to_be_bytes());
     hasher.update(rdn.key());
-    let mut bytes = [0u8; 16];
-    for (byte, from) in bytes.iter_mut().zip(hasher.finalize()) {
-        *byte = from;
-    }
+    let mut bytes = shortened(hasher);
     // RFC 9562 §5.8: version 8 is for ids of one's own making.
     bytes[6] = bytes[6] & 0x0f | 0x80;
     bytes[8] = bytes[8] & 0x3f | 0x80;
@@ -146,6 +161,31 @@ impl Record {
         let spot = Spot { line: self.line, column: 1, excerpt: format!("dn: {}", self.dn), skipped: 0 };
         LdifFault::new(&self.path, spot, problem)
     }
+}
+
+/// All names and values, each with its length before it.
+pub(super) fn digest(attributes: &Attributes) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update(bytes.len().to_be_bytes());
+        hasher.update(bytes);
+    };
+    for (name, values) in attributes.iter() {
+        add(name.as_bytes());
+        add(&values.len().to_be_bytes());
+        for value in values {
+            add(value);
+        }
+    }
+    shortened(hasher)
+}
+
+fn shortened(hasher: Sha256) -> [u8; 16] {
+    let mut bytes = [0u8; 16];
+    for (byte, from) in bytes.iter_mut().zip(hasher.finalize()) {
+        *byte = from;
+    }
+    bytes
 }
 
 /// What must be equal besides the RDN: the object classes, in any case and order.
@@ -203,7 +243,7 @@ impl<'a> Matching<'a> {
     fn same_name(&mut self, kept: &Kept) {
         for index in self.open() {
             let Some((name, _)) = self.records.get(index) else { continue };
-            let id = self.old.named(name).map(|node| node.entry.id).or_else(|| kept.0.get(name).copied());
+            let id = self.old.named(name).map(|node| node.id).or_else(|| kept.0.get(name).copied());
             if let Some(id) = id.filter(|id| !self.taken.contains(id)) {
                 self.found(index, id);
             }
@@ -212,7 +252,7 @@ impl<'a> Matching<'a> {
 
     /// An entry of the old tree that nobody is yet, and whose id the file did not give: those are only found by their id.
     fn vanished(&self, node: &Node) -> bool {
-        !node.given && !self.taken.contains(&node.entry.id)
+        !node.given && !self.taken.contains(&node.id)
     }
 
     /// What hung below an entry that was found, under the same RDN.
@@ -223,9 +263,9 @@ impl<'a> Matching<'a> {
             let parent = Names::of(&record.dn).iter().nth(1).and_then(|above| self.by_name.get(above).copied());
             let parent = parent.and_then(|at| self.ids.get(at).copied().flatten());
             let Some((parent, rdn)) = parent.and_then(|id| self.old.get(id)).zip(record.dn.rdn()) else { continue };
-            let node = self.old.named(&format!("{},{}", rdn.key(), parent.entry.dn.key()));
+            let node = self.old.named(&format!("{},{}", rdn.key(), parent.dn.key()));
             if let Some(node) = node.filter(|node| self.vanished(node)) {
-                self.found(index, node.entry.id);
+                self.found(index, node.id);
                 progress = true;
             }
         }
@@ -234,10 +274,10 @@ impl<'a> Matching<'a> {
 
     /// The only one that vanished and the only one that appeared of their RDN and classes.
     fn unique(&mut self) -> bool {
-        let key = |dn: &Dn, attributes: &Attributes| (dn.rdn().map(|rdn| rdn.key().to_owned()), classes(attributes));
+        let rdn = |dn: &Dn| dn.rdn().map(|rdn| rdn.key().to_owned());
         let mut vanished: HashMap<_, Vec<ObjectId>> = HashMap::new();
         for node in self.old.nodes.iter().filter(|node| self.vanished(node)) {
-            vanished.entry(key(&node.entry.dn, &node.entry.attributes)).or_default().push(node.entry.id);
+            vanished.entry((rdn(&node.dn), node.classes.to_string())).or_default().push(node.id);
         }
         if vanished.is_empty() {
             return false;
@@ -245,7 +285,7 @@ impl<'a> Matching<'a> {
         let mut appeared: HashMap<_, Vec<usize>> = HashMap::new();
         for index in self.open() {
             if let Some((_, record)) = self.records.get(index) {
-                appeared.entry(key(&record.dn, &record.attributes)).or_default().push(index);
+                appeared.entry((rdn(&record.dn), classes(&record.attributes))).or_default().push(index);
             }
         }
         let mut progress = false;
@@ -268,12 +308,15 @@ impl<'a> Matching<'a> {
             self.found(index, id.unwrap_or(ObjectId::from_bytes([0; 16])));
         }
         let mut tree = Tree { by_name: self.by_name, ..Tree::default() };
+        let mut shared: HashMap<String, Arc<str>> = HashMap::new();
         for ((_, record), id) in self.records.into_iter().zip(self.ids) {
+            let Record { dn, attributes, .. } = record;
             let id = id.unwrap_or(ObjectId::from_bytes([0; 16]));
+            let above = Names::of(&dn).iter().skip(1).find_map(|name| tree.by_name.get(name).copied());
+            let classes = classes(&attributes);
+            let classes = Arc::clone(shared.entry(classes).or_insert_with_key(|classes| classes.as_str().into()));
             tree.by_id.insert(id, tree.nodes.len());
-            let above = Names::of(&record.dn).iter().skip(1).find_map(|name| tree.by_name.get(name).copied());
-            let given = record.id.is_some();
-            tree.nodes.push(Node { entry: Entry { id, dn: record.dn, attributes: record.attributes }, given, above });
+            tree.nodes.push(Node { id, dn, digest: digest(&attributes), attributes, classes, given: record.id.is_some(), above });
         }
         tree
     }
@@ -334,9 +377,9 @@ mod tests {
         let after = adopt(&before, new);
         let mut moved: Vec<(String, String)> = Vec::new();
         for node in after.nodes() {
-            let was = before.get(node.entry.id).map_or("new".to_owned(), |node| node.entry.dn.to_string());
-            if was != node.entry.dn.to_string() {
-                moved.push((was, node.entry.dn.to_string()));
+            let was = before.get(node.id).map_or("new".to_owned(), |node| node.dn.to_string());
+            if was != node.dn.to_string() {
+                moved.push((was, node.dn.to_string()));
             }
         }
         let expect: Vec<(String, String)> = expect.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
@@ -359,11 +402,11 @@ mod tests {
         let lines = "o=x organization\nou=b,o=x organizationalUnit\nou=a,ou=b,o=x organizationalUnit\ncn=1,ou=a,ou=b,o=x person";
         let resumed = Tree::adopt(&Tree::default(), &Kept::from_cookie(&cookie), ldif(lines)).unwrap();
         for node in resumed.nodes() {
-            assert_eq!(after.named(&node.entry.dn.key()).unwrap().entry.id, node.entry.id, "{}", node.entry.dn);
+            assert_eq!(after.named(&node.dn.key()).unwrap().id, node.id, "{}", node.dn);
         }
         assert_eq!(resumed.kept().to_cookie(), cookie);
         let fresh = adopt(&Tree::default(), lines);
-        assert_ne!(fresh.named("cn=1,ou=a,ou=b,o=x").unwrap().entry.id, after.named("cn=1,ou=a,ou=b,o=x").unwrap().entry.id);
+        assert_ne!(fresh.named("cn=1,ou=a,ou=b,o=x").unwrap().id, after.named("cn=1,ou=a,ou=b,o=x").unwrap().id);
     }
 
     #[test]
@@ -408,20 +451,20 @@ mod tests {
         let (before, after) =
             check("o=x o\ncn=1,o=x person\nou=a,o=x ou", "o=x o\nou=a,o=x ou\ncn=1,ou=a,o=x person", &[("cn=1,o=x", "cn=1,ou=a,o=x")]);
         let again = adopt(&after, "o=x o\nou=a,o=x ou\ncn=1,ou=a,o=x person\ncn=1,o=x person");
-        let id = again.named("cn=1,o=x").unwrap().entry.id;
+        let id = again.named("cn=1,o=x").unwrap().id;
         assert!(before.get(id).is_none());
-        assert_eq!(again.named("cn=1,ou=a,o=x").unwrap().entry.id, before.named("cn=1,o=x").unwrap().entry.id);
+        assert_eq!(again.named("cn=1,ou=a,o=x").unwrap().id, before.named("cn=1,o=x").unwrap().id);
         let resumed =
             Tree::adopt(&Tree::default(), &again.kept(), ldif("o=x o\nou=a,o=x ou\ncn=1,ou=a,o=x person\ncn=1,o=x person")).unwrap();
-        assert_eq!(resumed.named("cn=1,o=x").unwrap().entry.id, id);
+        assert_eq!(resumed.named("cn=1,o=x").unwrap().id, id);
     }
 
     #[test]
     fn a_given_id_may_come_and_go() {
         let before = adopt(&Tree::default(), "cn=1 person 7");
         let after = adopt(&before, "cn=1 person");
-        assert_eq!(after.named("cn=1").unwrap().entry.id, before.named("cn=1").unwrap().entry.id);
-        assert_ne!(adopt(&after, "cn=1 person 8").named("cn=1").unwrap().entry.id, after.named("cn=1").unwrap().entry.id);
+        assert_eq!(after.named("cn=1").unwrap().id, before.named("cn=1").unwrap().id);
+        assert_ne!(adopt(&after, "cn=1 person 8").named("cn=1").unwrap().id, after.named("cn=1").unwrap().id);
     }
 
     #[test]
@@ -441,7 +484,7 @@ mod tests {
     fn derived_ids_do_not_change_between_versions() {
         // Saved states hold them.
         let tree = adopt(&Tree::default(), "dc=corp,dc=example domain\nou=Berlin,dc=corp,dc=example organizationalUnit");
-        insta::assert_snapshot!(tree.nodes().iter().map(|n| format!("{} {}\n", n.entry.id, n.entry.dn)).collect::<String>(), @"
+        insta::assert_snapshot!(tree.nodes().iter().map(|n| format!("{} {}\n", n.id, n.dn)).collect::<String>(), @"
     b906712d-2395-8a3d-8a8a-246bb18ba118 dc=corp,dc=example
     c3208619-36a9-86b5-a05e-390353d368a6 ou=Berlin,dc=corp,dc=example
     ");

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::client::{Input, State, Tell};
 use super::slab::Slab;
 use super::timers::Timers;
-use super::{SendFailure, Target, Timing, Transmit};
+use super::{SendError, SendFailure, Target, Timing, Transmit};
 use crate::sip::Method;
 
 /// A client transaction. `Display` gives its branch.
@@ -121,6 +121,13 @@ impl Peer {
     }
 }
 
+const fn connection(target: &Target) -> Option<u64> {
+    match target {
+        Target::Path(path) => path.connection,
+        Target::Host { .. } => None,
+    }
+}
+
 impl<U: Copy> Clients<U> {
     /// No transactions, and at most `limit` at a time.
     pub const fn new(timing: Timing, limit: usize) -> Self {
@@ -184,16 +191,15 @@ impl<U: Copy> Clients<U> {
         if let Some(ticket) = failure.ticket {
             return self.step(now, ticket, Input::TransportError).into_iter().collect();
         }
-        let ended = match &failure.to {
-            Target::Path(path) => path.connection,
-            Target::Host { .. } => None,
-        };
+        // Any other failure without a ticket is that of a response, which is nobody's here.
+        if failure.error != SendError::Closed {
+            return Vec::new();
+        }
         let peer = Peer::of(&failure.to);
         let mut tickets = Vec::new();
         for (_, index) in self.by_peer.range((peer.clone(), 0)..=(peer, u32::MAX)) {
             let Some((slot, live)) = self.slots.get(*index).and_then(|s| Some((s, self.live.get(s.live?)?))) else { continue };
-            let other = matches!(&live.to, Target::Path(path) if path.connection.is_some() && ended.is_some() && path.connection != ended);
-            if live.to.transport() == failure.to.transport() && !other {
+            if live.to.transport() == failure.to.transport() && connection(&live.to) == connection(&failure.to) {
                 tickets.push(Ticket { index: *index, token: slot.token });
             }
         }
@@ -208,7 +214,7 @@ impl<U: Copy> Clients<U> {
     /// The next thing that is due; to be called until there is none.
     pub fn due(&mut self, now: Instant) -> Option<Due<U>> {
         loop {
-            let ticket = self.timers.pop(now)?;
+            let (_, ticket) = self.timers.pop(now)?;
             let Some(slot) = self.slots.get(ticket.index).filter(|slot| slot.token == ticket.token) else { continue };
             let (state, ends) = (slot.state, slot.ends);
             if now >= ends {

@@ -1,6 +1,8 @@
 //! Which transaction a request belongs to (RFC 3261 §17.2.3).
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use rand::RngCore;
 
 use crate::sip::{HeaderError, Kind, Message, Method, Name};
 
@@ -15,16 +17,23 @@ pub struct RequestKey {
 }
 
 /// Makes the fingerprints.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct Keys {
-    high: RandomState,
-    low: RandomState,
+    high: u128,
+    low: u128,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(***)")
+    }
 }
 
 impl Keys {
     /// With a secret key of its own.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(rng: &mut impl RngCore) -> Self {
+        let mut secret = || u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
+        Self { high: secret(), low: secret() }
     }
 
     /// The key of a request. A response has none that is of use.
@@ -41,6 +50,13 @@ impl Keys {
     /// RFC 3261 §9.2: found as by §17.2.3, with any method but CANCEL and ACK.
     pub fn cancelled(&self, cancel: &Message<'_>, method: Method<'_>) -> Result<RequestKey, HeaderError> {
         self.with_method(cancel, method)
+    }
+
+    /// A tag for the To of an answer that is not remembered: the same for every transmission of the request (RFC 3261 §8.2.7), also of a
+    /// broken one. RFC 3261 §19.3: 32 bits at least.
+    #[expect(clippy::cast_possible_truncation, reason = "any 32 bits of the fingerprint will do")]
+    pub fn stateless_tag(&self, request: &Message<'_>) -> u32 {
+        self.fingerprint(&request.head()) as u32
     }
 
     fn with_method(&self, request: &Message<'_>, method: Method<'_>) -> Result<RequestKey, HeaderError> {
@@ -69,7 +85,13 @@ impl Keys {
     }
 
     fn fingerprint(&self, fields: &impl Hash) -> u128 {
-        u128::from(self.high.hash_one(fields)) << 64 | u128::from(self.low.hash_one(fields))
+        let half = |secret: u128| {
+            let mut hasher = DefaultHasher::new();
+            secret.hash(&mut hasher);
+            fields.hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        half(self.high) << 64 | half(self.low)
     }
 }
 
@@ -87,6 +109,9 @@ impl Hash for Folded<'_> {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
     use super::*;
 
     /// A SUBSCRIBE with a Via, a CSeq number and tags.
@@ -99,7 +124,7 @@ mod tests {
 
     #[test]
     fn same_transaction() {
-        let keys = Keys::new();
+        let keys = Keys::new(&mut StdRng::seed_from_u64(1));
         let of = |text: &str| keys.of(&Message::parse(text.as_bytes()).unwrap()).unwrap().transaction;
         let first = request("SUBSCRIBE", "192.0.2.1:5060;branch=z9hG4bK1", 1, "");
         let check = |expect, method: &str, via: &str, cseq| {
@@ -122,7 +147,7 @@ mod tests {
 
     #[test]
     fn as_rfc_2543_had_it() {
-        let keys = Keys::new();
+        let keys = Keys::new(&mut StdRng::seed_from_u64(1));
         let of = |text: &str| keys.of(&Message::parse(text.as_bytes()).unwrap()).unwrap().transaction;
         for old in ["192.0.2.1:5060", "192.0.2.1:5060;branch=1", "192.0.2.1:5060;branch=z9hG4bK"] {
             let first = of(&request("SUBSCRIBE", old, 1, ""));
@@ -135,7 +160,7 @@ mod tests {
 
     #[test]
     fn cancelled() {
-        let keys = Keys::new();
+        let keys = Keys::new(&mut StdRng::seed_from_u64(1));
         let of = |text: &str| keys.of(&Message::parse(text.as_bytes()).unwrap()).unwrap();
         let subscribe = of(&request("SUBSCRIBE", "h;branch=z9hG4bK1", 1, ""));
         let cancel = request("CANCEL", "h;branch=z9hG4bK1", 1, "");

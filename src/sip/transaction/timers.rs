@@ -25,12 +25,12 @@ impl<K: Ord> Timers<K> {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes the next key whose entry is due.
-    pub(crate) fn pop(&mut self, now: Instant) -> Option<K> {
+    /// Takes the next entry that is due.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
         if self.next()? > now {
             return None;
         }
-        self.0.pop().map(|Reverse((_, key))| key)
+        self.0.pop().map(|Reverse(entry)| entry)
     }
 }
 
@@ -49,7 +49,8 @@ mod tests {
             timers.push(at(ms), key);
         }
         assert_eq!(timers.next(), Some(at(10)));
-        assert_eq!((timers.pop(at(9)), timers.pop(at(20)), timers.pop(at(20))), (None, Some('a'), Some('b')));
-        assert_eq!((timers.pop(at(20)), timers.pop(at(20)), timers.next()), (Some('d'), None, Some(at(30))));
+        let mut pop = |ms| timers.pop(at(ms)).map(|(_, key)| key);
+        assert_eq!((pop(9), pop(20), pop(20), pop(20), pop(20)), (None, Some('a'), Some('b'), Some('d'), None));
+        assert_eq!(timers.next(), Some(at(30)));
     }
 }

@@ -4,5 +4,5 @@ mod chaos;
 mod groups;
 mod model;
 mod refresh;
-mod support;
+pub(super) mod support;
 mod tree;

@@ -192,8 +192,9 @@ impl Directory {
 
     fn line(&self, who: char) -> String {
         let fact = &self.0[&who];
-        let members: String = fact.members.keys().map(|member| format!("|member={member}")).collect();
-        format!("{who} {}|note={}{members}", self.dn(who), fact.note)
+        let note = format!("note={}", fact.note);
+        let members = fact.members.keys().map(|member| format!("member={member}"));
+        [format!("{who} {}", self.dn(who)), note].into_iter().chain(members).collect::<Vec<_>>().join("|")
     }
 }
 

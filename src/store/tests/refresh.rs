@@ -26,8 +26,8 @@ fn check(sweep: bool, lines: &[&str]) -> String {
         assert_eq!(step(&mut store, event), crate::store::Applied::default(), "told before the list was complete");
     }
     let applied = step(&mut store, Event::InitDone { sweep, cookie: None });
-    let faults: String = applied.faults.iter().map(|fault| format!("{fault}\n")).collect();
-    format!("{}\n{}{faults}", short(applied.changes.as_ref()), outline(&store.snapshot()))
+    let faults: Vec<String> = applied.faults.iter().map(ToString::to_string).collect();
+    format!("{}\n{}{}", short(applied.changes.as_ref()), outline(&store.snapshot()), faults.join("\n"))
 }
 
 #[test]

@@ -9,24 +9,24 @@ use crate::store::name::Name;
 use crate::store::{Applied, Change, ChangeSet, Member, Object, Snapshot, Store};
 
 /// The id that a letter stands for.
-pub(super) fn id(letter: char) -> ObjectId {
+pub(in crate::store) fn id(letter: char) -> ObjectId {
     ObjectId::from_bytes([u8::try_from(letter).unwrap(); 16])
 }
 
 /// The letter of an id; glue is `~`.
-pub(super) fn letter(id: ObjectId) -> char {
+pub(in crate::store) fn letter(id: ObjectId) -> char {
     match id.as_bytes() {
         [one, rest @ ..] if rest.iter().all(|b| b == one) => char::from(*one),
         _ => '~',
     }
 }
 
-pub(super) fn dn(text: &str) -> Dn {
+pub(in crate::store) fn dn(text: &str) -> Dn {
     text.parse().unwrap()
 }
 
 /// An entry: `a ou=Berlin,dc=corp`; a class by its leaf's type, further attributes after bars: `|member=uid=x,dc=corp`.
-pub(super) fn entry(line: &str) -> Entry {
+pub(in crate::store) fn entry(line: &str) -> Entry {
     let mut parts = line.split('|');
     let (who, name) = parts.next().unwrap().trim().split_once(' ').unwrap();
     let mut attributes = Attributes::new();
@@ -44,12 +44,12 @@ pub(super) fn entry(line: &str) -> Entry {
     Entry { id: id(who.chars().next().unwrap()), dn: dn(name), attributes }
 }
 
-pub(super) fn apply(line: &str) -> Event {
+pub(in crate::store) fn apply(line: &str) -> Event {
     Event::Apply(entry(line))
 }
 
 /// A store whose first list is complete.
-pub(super) fn store(lines: &[&str]) -> Store {
+pub(in crate::store) fn store(lines: &[&str]) -> Store {
     let mut store = Store::new();
     store.apply(Event::Init, Timestamp(0));
     for line in lines {
@@ -61,7 +61,7 @@ pub(super) fn store(lines: &[&str]) -> Store {
 }
 
 /// Applies an event, and checks that the state stays sound and that the change set tells the difference.
-pub(super) fn step(store: &mut Store, event: Event) -> Applied {
+pub(in crate::store) fn step(store: &mut Store, event: Event) -> Applied {
     let before = store.snapshot();
     let told = format!("{event:?}");
     let applied = store.apply(event, Timestamp(7));
@@ -78,7 +78,7 @@ pub(super) fn step(store: &mut Store, event: Event) -> Applied {
 }
 
 /// The tree, indented; `!` marks a displaced object.
-pub(super) fn outline(state: &Snapshot) -> String {
+pub(in crate::store) fn outline(state: &Snapshot) -> String {
     fn below(state: &Snapshot, object: &Object, depth: usize, out: &mut String) {
         let name = if object.parent.is_none() { state.dn(object.id).unwrap().to_string() } else { object.rdn.to_string() };
         let mark = if object.displaced { "!" } else { "" };
@@ -95,7 +95,7 @@ pub(super) fn outline(state: &Snapshot) -> String {
 }
 
 /// A change set in short: `+a -b ~c >d g(+a -b)`.
-pub(super) fn short(changes: Option<&ChangeSet>) -> String {
+pub(in crate::store) fn short(changes: Option<&ChangeSet>) -> String {
     let letters = |ids: &[ObjectId], sign: char| ids.iter().map(|id| format!("{sign}{}", letter(*id))).collect::<Vec<_>>();
     let each = changes.iter().flat_map(|set| &set.changes).map(|change| match change {
         Change::Added(object) => format!("+{}", letter(object.id)),
@@ -113,7 +113,7 @@ pub(super) fn short(changes: Option<&ChangeSet>) -> String {
 }
 
 /// The direct members of a group: letters, and names that dangle.
-pub(super) fn members(state: &Snapshot, group: char) -> String {
+pub(in crate::store) fn members(state: &Snapshot, group: char) -> String {
     let mut each: Vec<String> = state
         .members(id(group))
         .map(|member| match member {
@@ -127,13 +127,13 @@ pub(super) fn members(state: &Snapshot, group: char) -> String {
 
 /// What a reader who follows change sets knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Follower {
+pub(in crate::store) struct Follower {
     objects: BTreeMap<ObjectId, Object>,
     members: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
 }
 
 impl Follower {
-    pub(super) fn of(state: &Snapshot) -> Self {
+    pub(in crate::store) fn of(state: &Snapshot) -> Self {
         let objects: BTreeMap<_, _> = state.iter().map(|object| (object.id, Object::clone(object))).collect();
         let ids = |group| -> BTreeSet<ObjectId> {
             let objects = state.members(group).filter_map(|member| match member {
@@ -146,7 +146,7 @@ impl Follower {
         Self { objects, members }
     }
 
-    pub(super) fn replay(&mut self, changes: &ChangeSet) {
+    pub(in crate::store) fn replay(&mut self, changes: &ChangeSet) {
         for change in &changes.changes {
             match change {
                 Change::Added(object) => assert_eq!(self.objects.insert(object.id, Object::clone(object)), None),
@@ -169,7 +169,7 @@ impl Follower {
 }
 
 /// Checks everything that the modules promise of every state.
-pub(super) fn sound(state: &Snapshot) {
+pub(in crate::store) fn sound(state: &Snapshot) {
     let mut reached = BTreeSet::new();
     for root in state.roots() {
         reached.extend(state.subtree(root.id).map(|object| object.id));

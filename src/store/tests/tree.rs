@@ -240,6 +240,24 @@ fn two_that_swap_names_lose_nothing() {
 }
 
 #[test]
+fn who_has_a_name_keeps_it_below_another_parent() {
+    // Glue gives way, and roots are taken in: nobody told the children anew.
+    for (two, above) in [
+        (["w uid=x,ou=Lyon,dc=corp,dc=example", "v uid=x,ou=Lyon,dc=corp,dc=example"], "l ou=Lyon,dc=corp,dc=example"),
+        (["w uid=x,ou=Lyon,dc=z", "v uid=x,ou=Lyon,dc=z"], "l dc=z"),
+    ] {
+        let mut store = store(&CORP[..3]);
+        for line in two {
+            step(&mut store, apply(line));
+        }
+        let holder = |store: &Store| store.snapshot().find(&entry(two[0]).dn).map(letter);
+        assert_eq!(holder(&store), Some('v'));
+        let applied = step(&mut store, apply(above));
+        assert_eq!((holder(&store), applied.faults.len()), (Some('v'), 0), "{above}");
+    }
+}
+
+#[test]
 fn two_roots_of_one_name() {
     let mut store = store(&["r dc=corp", "u uid=anna,dc=corp"]);
     step(&mut store, apply("s dc=corp"));
@@ -290,14 +308,14 @@ fn what_changed_bears_its_number_and_time() {
 
 #[test]
 fn a_snapshot_never_changes() {
+    fn shared<T: Send + Sync + Clone>(_: &T) {}
     let mut store = store(&CORP);
     let before = store.snapshot();
     let shown = outline(&before);
+    shared(&before);
     store.apply(Event::Delete(id('r')), Timestamp(1));
     assert!(store.snapshot().is_empty() && store.snapshot().is_complete());
     assert_eq!(outline(&before), shown);
     assert_eq!(before.find(&dn("ou=Berlin,dc=corp,dc=example")), Some(id('a')));
-    fn shared<T: Send + Sync + Clone>(_: &T) {}
-    shared(&before);
     assert!(Store::new().snapshot().is_empty());
 }
