@@ -75,9 +75,10 @@ async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
     let feed = tokio::spawn(directory::watch(source.clone(), cookie, reports));
 
     tokio::select! {
-        loaded = is_loaded => match loaded {
-            Ok(loaded) => say.ready(&loaded, &listen, &source, begun),
-            Err(_) => warn!("the directory was never read"),
+        loaded = is_loaded => if let Ok(loaded) = loaded {
+            say.ready(&loaded, &listen, &source, begun);
+        } else {
+            warn!("the directory was never read");
         },
         () = stop.wait() => {}
     }
