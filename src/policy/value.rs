@@ -141,6 +141,9 @@ pub enum Why {
     /// It has another shape.
     #[error("`{0}` does not fit")]
     Shape(String),
+    /// A part of it is not there.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
     /// It holds a control character, or one that XML cannot carry.
     #[error("the value holds the character U+{:04X}, which no document can carry", u32::from(*.0))]
     Forbidden(char),
@@ -213,7 +216,17 @@ impl ValueKind {
 
     /// Parses one value; spaces around it do not count.
     pub fn parse(&self, text: &str) -> Result<Value, ValueError> {
-        self.try_parse(text).map_err(|why| self.error(why))
+        self.try_parse(text).and_then(|value| self.within_length(value)).map_err(|why| self.error(why))
+    }
+
+    /// The canonical text may be longer than what was written: a `/` put in, a quoted name with escapes.
+    fn within_length(self, value: Value) -> Result<Value, Why> {
+        let length = match &value {
+            Value::Uri(uri) => uri.len(),
+            Value::Server(_) | Value::Ace(_) => value.to_string().len(),
+            _ => 0,
+        };
+        if length > self.octets_max() { Err(Why::TooLong { length, max: self.octets_max() }) } else { Ok(value) }
     }
 
     /// Parses what a `-=` line names: as [`ValueKind::parse`], but a server may be named by its URI alone and a dial rule

@@ -286,6 +286,15 @@ mod tests {
     }
 
     #[test]
+    fn what_escapes_make_too_long_is_refused() {
+        let name = |count: usize| format!("deny all ou:OU=\"{}\"", ",".repeat(count));
+        check(ValueKind::Ace, &name(10), &format!("deny all ou:OU={}", "\\,".repeat(10)));
+        assert!(matches!(ValueKind::Ace.parse(&name(2100)).unwrap_err().why, Why::TooLong { max: 4096, .. }));
+        let long = format!("https://{}x", "a.".repeat(120));
+        check(ValueKind::HttpsUri, &long, &format!("{long}/"));
+    }
+
+    #[test]
     fn equality_is_exact_and_sameness_is_the_directorys() {
         let ace = |text: &str| ValueKind::Ace.parse(text).unwrap();
         let (one, other) = (ace("deny all group:CN=A,DC=x"), ace("deny all group:cn=a,dc=X"));

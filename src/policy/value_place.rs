@@ -32,12 +32,6 @@ pub struct Geo {
     pub uncertainty_cm: Option<u32>,
 }
 
-/// RFC 5139 §4, in the order of its schema.
-pub(crate) const ELEMENTS: [&str; 31] = [
-    "country", "A1", "A2", "A3", "A4", "A5", "A6", "PRM", "PRD", "RD", "STS", "POD", "POM", "RDSEC", "RDBR", "RDSUBBR", "HNO", "HNS",
-    "LMK", "LOC", "FLR", "NAM", "PC", "BLD", "UNIT", "ROOM", "SEAT", "PLC", "PCN", "POBOX", "ADDCODE",
-];
-
 /// The longest element, in octets.
 const ELEMENT_MAX: usize = 256;
 
@@ -54,6 +48,12 @@ impl Location {
 }
 
 impl Civic {
+    /// The names of the elements (RFC 5139 §4), in the order of its schema.
+    pub const ELEMENTS: [&str; 31] = [
+        "country", "A1", "A2", "A3", "A4", "A5", "A6", "PRM", "PRD", "RD", "STS", "POD", "POM", "RDSEC", "RDBR", "RDSUBBR", "HNO", "HNS",
+        "LMK", "LOC", "FLR", "NAM", "PC", "BLD", "UNIT", "ROOM", "SEAT", "PLC", "PCN", "POBOX", "ADDCODE",
+    ];
+
     /// The elements, in the order of RFC 5139's schema.
     pub fn elements(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, value)| (*name, &**value))
@@ -64,7 +64,7 @@ impl Civic {
         let mut held: Vec<(usize, Arc<str>)> = Vec::new();
         for (name, value) in elements {
             let (name, value) = (name.trim(), value.trim());
-            let rank = ELEMENTS.iter().position(|known| known.eq_ignore_ascii_case(name)).ok_or_else(|| Why::shape(name))?;
+            let rank = Self::ELEMENTS.iter().position(|known| known.eq_ignore_ascii_case(name)).ok_or_else(|| Why::shape(name))?;
             if value.is_empty() {
                 return Err(Why::Empty);
             }
@@ -84,9 +84,9 @@ impl Civic {
         held.sort_unstable_by_key(|(rank, _)| *rank);
         // Without its country nobody can route the call.
         if held.first().is_none_or(|(rank, _)| *rank != 0) {
-            return Err(Why::shape("an address without `country`"));
+            return Err(Why::Missing("country"));
         }
-        Ok(Self(held.into_iter().filter_map(|(rank, value)| Some((*ELEMENTS.get(rank)?, value))).collect()))
+        Ok(Self(held.into_iter().filter_map(|(rank, value)| Some((*Self::ELEMENTS.get(rank)?, value))).collect()))
     }
 
     fn parse(text: &str) -> Result<Self, Why> {

@@ -132,7 +132,8 @@ pub(super) fn language(text: &str) -> Result<String, Why> {
     let text = text.replace('_', "-");
     let mut out = String::with_capacity(text.len());
     let mut after_singleton = false;
-    let mut last = 0;
+    let mut is_private = false;
+    let mut needs_more = false;
     for (index, part) in text.split('-').enumerate() {
         if let Some(found) = part.chars().find(|c| !c.is_ascii_alphanumeric()) {
             return Err(Why::Character(found));
@@ -156,10 +157,11 @@ pub(super) fn language(text: &str) -> Result<String, Why> {
             _ => out.push_str(&lower),
         }
         after_singleton |= part.len() == 1;
-        last = part.len();
+        // RFC 5646 §2.2.6, §2.2.7: a singleton is followed by something; after `x`, single characters are no singletons.
+        needs_more = part.len() == 1 && !is_private;
+        is_private |= lower == "x";
     }
-    // RFC 5646 §2.2.6, §2.2.7: a singleton is followed by something.
-    if last == 1 || out.len() > 64 { Err(Why::shape(&text)) } else { Ok(out) }
+    if needs_more || out.len() > 64 { Err(Why::shape(&text)) } else { Ok(out) }
 }
 
 /// ISO 3166-1 alpha-2, as assigned, and XK, which the European Union and CLDR use for Kosovo.
@@ -244,8 +246,9 @@ mod tests {
         check(ValueKind::Language, "en_us", "en-US");
         check(ValueKind::Language, "de-CH-1996", "de-CH-1996");
         check(ValueKind::Language, "x-KLINGON", "x-klingon");
+        check(ValueKind::Language, "de-x-A", "de-x-a");
         check(ValueKind::Language, "en-a-BBBB-x-CC", "en-a-bbbb-x-cc");
-        refuse(ValueKind::Language, &["d", "de-", "-de", "de--ch", "de-x", "deutschland", "4", "d\u{e9}"]);
+        refuse(ValueKind::Language, &["d", "de-", "-de", "de--ch", "de-x", "de-a", "deutschland", "4", "d\u{e9}"]);
         check(ValueKind::Country, "de", "DE");
         refuse(ValueKind::Country, &["D", "DEU", "UK", "EU", "ZZ", "D E"]);
     }

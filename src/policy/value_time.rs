@@ -29,7 +29,8 @@ pub(super) fn seconds(text: &str, min: u64, max: u64) -> Result<u64, Why> {
             return Err(Why::shape(text));
         }
         above = factor;
-        total = total.saturating_add(number(count, 0, u64::MAX)?.saturating_mul(factor));
+        let count = number(count, 0, u64::MAX).map_err(|_| Why::shape(text))?;
+        total = total.saturating_add(count.saturating_mul(factor));
         rest = after.as_str().trim_start();
     }
     if (min..=max).contains(&total) { Ok(total) } else { Err(Why::Bounds { found: total, min, max }) }
