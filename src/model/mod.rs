@@ -7,6 +7,7 @@ mod fault;
 mod generation;
 mod id;
 mod kind;
+mod secret;
 
 pub use aor::{Aor, AorError};
 pub use attributes::{Attributes, Value};
@@ -15,3 +16,4 @@ pub use fault::{Fault, Place, Severity};
 pub use generation::{Generation, Timestamp};
 pub use id::{IdError, ObjectId};
 pub use kind::{Container, Kind};
+pub use secret::Secret;

@@ -5,7 +5,7 @@
 //! takes the feed's events; readers hold [`Snapshot`]s, which are cheap to clone and never change. Every applied
 //! event answers with a [`ChangeSet`] of what really differs.
 //!
-//! No I/O, no clock: the time of a change comes in as an argument, and `saved` turns a snapshot into bytes and back.
+//! No I/O, no clock: the time of a change comes in as an argument, and [`saved`] turns a snapshot into bytes and back.
 
 mod change;
 mod groups;
@@ -14,8 +14,13 @@ mod name;
 mod object;
 mod place;
 mod refresh;
+mod restore;
+pub mod saved;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod tree;
+mod values;
 mod writer;
 
 pub use change::{Change, ChangeSet};

@@ -134,7 +134,7 @@ impl Tree {
     }
 
     /// Whoever stands at an object's parent and name without being displaced.
-    fn holder(&self, object: &Object) -> Option<ObjectId> {
+    pub(crate) fn holder(&self, object: &Object) -> Option<ObjectId> {
         match object.parent {
             Some(parent) => self.child(parent, object.rdn.key()),
             None => self.roots.get(&root_name(object)).copied(),
@@ -202,7 +202,8 @@ impl Tree {
         }
     }
 
-    fn put_key(&mut self, id: ObjectId) {
+    /// Enters an object into the index of its parent's children, or of the roots.
+    pub(crate) fn put_key(&mut self, id: ObjectId) {
         let Some(object) = self.get(id).cloned() else { return };
         match object.parent {
             Some(parent) => drop(self.children.insert(child_place(parent, &object), id)),

@@ -69,7 +69,8 @@ impl Snapshot {
         self.tree.dn(id)
     }
 
-    /// The object that has a name now.
+    /// The object that has a name now. Of several that claim it, the one told last; what hangs below the others has no name
+    /// that leads to it.
     pub fn find(&self, dn: &Dn) -> Option<ObjectId> {
         self.tree.find(&Name::of(dn))
     }

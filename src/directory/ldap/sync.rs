@@ -1,0 +1,200 @@
+//! RFC 4533 refreshAndPersist as a state machine: messages in, events out; no network and no time.
+//!
+//! ```text
+//!             entries, syncIdSet              entries, syncIdSet
+//!            ┌────┐                           ┌────┐
+//!            │    ▼     refreshPresent or     │    ▼
+//!  begin ──► Refresh ── refreshDelete, done ─► Live ── newCookie ──► Live
+//! ```
+
+use super::decode::{Info, Message, State, SyncEntry};
+use crate::directory::{Cookie, Entry, Event};
+use crate::model::{Dn, ObjectId};
+
+/// What a message brings about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// For the store.
+    Event(Event),
+    /// An entry whose name cannot be read: it is kept as it was.
+    BadName { id: ObjectId, text: String, why: String },
+    /// An entry of which everything is well.
+    Good(ObjectId),
+    /// A part of the tree that is elsewhere.
+    Reference(String),
+    /// An entry that came into the scope from outside, perhaps with others below it, of which nothing is told.
+    LookBelow(Dn),
+}
+
+/// Where the session is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// The server brings us up to date.
+    Refresh(Refresh),
+    /// The server tells changes as they happen.
+    Live(Live),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refresh {
+    /// Whether everything not named by the end is gone.
+    sweep: bool,
+    /// The newest cookie so far. It describes the end of the refresh, not its middle.
+    cookie: Option<Vec<u8>>,
+    /// How many entries were named.
+    pub(super) entries: u64,
+    live: Live,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Live {
+    /// Whether the base is inside of a larger tree, so that entries can be moved into it.
+    inside: bool,
+}
+
+impl Sync {
+    /// A session begins, with a cookie or without; `inside`: the base is not a whole naming context.
+    pub(super) fn begin(resumed: bool, inside: bool, out: &mut Vec<Effect>) -> Self {
+        out.push(Effect::Event(Event::Init));
+        // RFC 4533 §3.3.1: without a cookie the refresh is the whole content.
+        Self::Refresh(Refresh { sweep: !resumed, cookie: None, entries: 0, live: Live { inside } })
+    }
+
+    /// One message.
+    pub(super) fn step(self, message: Message, out: &mut Vec<Effect>) -> Self {
+        match (self, message) {
+            (state, Message::Other) => state,
+            (state, Message::Reference(url)) => {
+                out.push(Effect::Reference(url));
+                state
+            }
+            (Self::Refresh(refresh), Message::Entry(entry)) => refresh.entry(entry, out),
+            (Self::Refresh(refresh), Message::Info(info)) => refresh.info(info, out),
+            (Self::Live(live), Message::Entry(entry)) => live.entry(entry, out),
+            (Self::Live(live), Message::Info(info)) => live.info(info, out),
+        }
+    }
+}
+
+/// Splits off an entry whose name cannot be read.
+fn named(id: ObjectId, dn: Result<Dn, (String, String)>, out: &mut Vec<Effect>) -> Option<Dn> {
+    match dn {
+        Ok(dn) => {
+            out.push(Effect::Good(id));
+            Some(dn)
+        }
+        Err((text, why)) => {
+            out.push(Effect::BadName { id, text, why });
+            None
+        }
+    }
+}
+
+impl Refresh {
+    fn entry(mut self, entry: SyncEntry, out: &mut Vec<Effect>) -> Sync {
+        let SyncEntry { state, id, dn, attributes, cookie, .. } = entry;
+        self.note(cookie);
+        self.entries += 1;
+        let event = match state {
+            State::Present => Event::InitKeep(id),
+            State::Delete => Event::Delete(id),
+            State::Add | State::Modify => match named(id, dn, out) {
+                Some(dn) => Event::InitApply(Entry { id, dn, attributes }),
+                // It is there: it must not be swept.
+                None => Event::InitKeep(id),
+            },
+        };
+        out.push(Effect::Event(event));
+        Sync::Refresh(self)
+    }
+
+    fn info(mut self, info: Info, out: &mut Vec<Effect>) -> Sync {
+        match info {
+            Info::NewCookie(cookie) => self.note(Some(cookie)),
+            Info::IdSet { cookie, deletes, ids } => {
+                self.note(cookie);
+                self.entries += ids.len() as u64;
+                // RFC 4533 §2.5: refreshDeletes TRUE: they are gone; FALSE: they are there, unchanged.
+                let event = if deletes { Event::Delete } else { Event::InitKeep };
+                out.extend(ids.into_iter().map(event).map(Effect::Event));
+            }
+            Info::RefreshPresent { cookie, done } => {
+                self.note(cookie);
+                // RFC 4533 §3.3.2: after a present phase, what was not named is gone; a delete phase may follow.
+                self.sweep = true;
+                if done {
+                    return self.done(out);
+                }
+            }
+            Info::RefreshDelete { cookie, done } => {
+                self.note(cookie);
+                if done {
+                    return self.done(out);
+                }
+            }
+        }
+        Sync::Refresh(self)
+    }
+
+    fn done(self, out: &mut Vec<Effect>) -> Sync {
+        out.push(Effect::Event(Event::InitDone { sweep: self.sweep, cookie: self.cookie.map(Cookie) }));
+        Sync::Live(self.live)
+    }
+
+    fn note(&mut self, cookie: Option<Vec<u8>>) {
+        if cookie.is_some() {
+            self.cookie = cookie;
+        }
+    }
+}
+
+impl Live {
+    fn entry(self, entry: SyncEntry, out: &mut Vec<Effect>) -> Sync {
+        let SyncEntry { state, id, dn, attributes, modified, cookie } = entry;
+        match state {
+            // RFC 4533 §3.4.2: only of a refresh.
+            State::Present => {}
+            State::Delete => {
+                out.push(Effect::Good(id));
+                out.push(Effect::Event(Event::Delete(id)));
+            }
+            State::Add | State::Modify => {
+                if let Some(dn) = named(id, dn, out) {
+                    // An entry is made and told at once: one that was changed since came from elsewhere. Its children did not speak up.
+                    let from_outside = self.inside
+                        && state == State::Add
+                        && modified.as_deref() != attributes.values("createTimestamp").first().map(|v| &**v);
+                    let below = from_outside.then(|| dn.clone());
+                    out.push(Effect::Event(Event::Apply(Entry { id, dn, attributes })));
+                    out.extend(below.map(Effect::LookBelow));
+                }
+            }
+        }
+        checkpoint(cookie, out);
+        Sync::Live(self)
+    }
+
+    fn info(self, info: Info, out: &mut Vec<Effect>) -> Sync {
+        let cookie = match info {
+            Info::NewCookie(cookie) => Some(cookie),
+            Info::IdSet { cookie, deletes, ids } => {
+                if deletes {
+                    out.extend(ids.into_iter().map(Event::Delete).map(Effect::Event));
+                }
+                cookie
+            }
+            // The end of a refresh that has ended.
+            Info::RefreshDelete { cookie, .. } | Info::RefreshPresent { cookie, .. } => cookie,
+        };
+        checkpoint(cookie, out);
+        Sync::Live(self)
+    }
+}
+
+fn checkpoint(cookie: Option<Vec<u8>>, out: &mut Vec<Effect>) {
+    out.extend(cookie.map(|cookie| Effect::Event(Event::Checkpoint(Cookie(cookie)))));
+}
+
+#[cfg(test)]
+#[path = "sync_tests.rs"]
+mod tests;

@@ -1,0 +1,497 @@
+//! The entries of the files as a tree, and who is who between one state of the files and the next.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::lines::Spot;
+use super::problem::{LdifFault, LdifProblem};
+use super::record::Record;
+use crate::directory::{Cookie, Entry};
+use crate::model::{Attributes, Dn, ObjectId, Rdn};
+
+/// The entries of one good state of the files.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    /// The upper ones first, then by name.
+    nodes: Vec<Node>,
+    by_name: HashMap<String, usize>,
+    by_id: HashMap<ObjectId, usize>,
+}
+
+/// One entry.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) id: ObjectId,
+    pub(super) dn: Dn,
+    /// Empty once they have been told: two states of a million entries need not be in memory three times.
+    attributes: Attributes,
+    /// What they were.
+    pub(super) digest: [u8; 16],
+    classes: Arc<str>,
+    /// Whether the id is the file's own.
+    given: bool,
+    /// Which entry is the closest above it.
+    above: Option<usize>,
+}
+
+/// Ids that neither the file gives nor the name does: of entries that were moved or renamed since they were first seen.
+///
+/// They are the feed's cookie, so that a restart does not make others of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept(HashMap<String, ObjectId>);
+
+impl Tree {
+    /// The entries, the upper ones first.
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// An entry for its event, its attributes moved out.
+    pub(super) fn tell(&mut self, index: usize) -> Option<Entry> {
+        let node = self.nodes.get_mut(index)?;
+        Some(Entry { id: node.id, dn: node.dn.clone(), attributes: std::mem::take(&mut node.attributes) })
+    }
+
+    /// Drops the attributes: what is not told now never will be.
+    pub(super) fn forget(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.attributes = Attributes::new());
+    }
+
+    pub(super) fn get(&self, id: ObjectId) -> Option<&Node> {
+        self.by_id.get(&id).and_then(|&index| self.nodes.get(index))
+    }
+
+    /// The closest entry above, if there is one.
+    pub(super) fn above(&self, node: &Node) -> Option<&Node> {
+        node.above.and_then(|index| self.nodes.get(index))
+    }
+
+    /// The entry of this folded name.
+    pub(super) fn named(&self, name: &str) -> Option<&Node> {
+        self.by_name.get(name).and_then(|&index| self.nodes.get(index))
+    }
+
+    /// Makes a tree of records, whose ids are those of the old tree wherever they are the same objects: by `entryUUID`,
+    /// by name, or because a record vanished and one appeared of the same RDN and object classes, and no others did.
+    ///
+    /// # Errors
+    /// One name or one `entryUUID` in two records.
+    pub(super) fn adopt(old: &Self, kept: &Kept, records: Vec<Record>) -> Result<Self, Vec<LdifFault>> {
+        let records = sorted(records)?;
+        let mut matching = Matching::new(old, records);
+        matching.given()?;
+        matching.same_name(kept);
+        // Each round may explain more: what hangs below an entry that was found moves along with it.
+        while matching.below_the_found() | matching.unique() {}
+        Ok(matching.finish())
+    }
+
+    /// The ids that [`Kept`] is for.
+    pub(super) fn kept(&self) -> Kept {
+        let odd = self.nodes.iter().filter(|node| !node.given && node.id != self.derived(&node.dn, 0));
+        Kept(odd.map(|node| (node.dn.key(), node.id)).collect())
+    }
+
+    /// The id of an entry that is seen for the first time, by the id of the entry above it and its RDN: a new entry below a
+    /// moved one does not collide with one that takes the old name.
+    fn derived(&self, dn: &Dn, salt: u32) -> ObjectId {
+        derive(dn, salt, |name| self.named(name).map(|node| node.id))
+    }
+}
+
+/// What an id is made of when the file gives none.
+fn derive(dn: &Dn, salt: u32, known: impl Fn(&str) -> Option<ObjectId>) -> ObjectId {
+    // From the closest entry that is there (or from nothing) down.
+    let found = Names::of(dn).iter().enumerate().skip(1).find_map(|(depth, name)| Some((depth, known(name)?)));
+    let (depth, above) = found.unwrap_or((dn.depth(), ObjectId::from_bytes([0; 16])));
+    let rdns = dn.rdns().get(..depth).unwrap_or_default();
+    rdns.iter().enumerate().rev().fold(above, |above, (index, rdn)| hash(above, rdn, if index == 0 { salt } else { 0 }))
+}
+
+fn hash(above: ObjectId, rdn: &Rdn, salt: u32) -> ObjectId {
+    let mut hasher = Sha256::new();
+    hasher.update(above.as_bytes());
+    hasher.update(salt.to_be_bytes());
+    hasher.update(rdn.key());
+    let mut bytes = shortened(hasher);
+    // RFC 9562 §5.8: version 8 is for ids of one's own making.
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    ObjectId::from_bytes(bytes)
+}
+
+/// The folded name of an entry and of everything above it.
+pub(super) struct Names {
+    key: String,
+    starts: Vec<usize>,
+}
+
+impl Names {
+    pub(super) fn of(dn: &Dn) -> Self {
+        let starts = dn.rdns().iter().scan(0, |at, rdn| Some(std::mem::replace(at, *at + rdn.key().len() + 1))).collect();
+        Self { key: dn.key(), starts }
+    }
+
+    /// Its own first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.starts.iter().filter_map(|&start| self.key.get(start..))
+    }
+}
+
+/// The upper ones first, then by name; refuses a name that comes twice.
+fn sorted(records: Vec<Record>) -> Result<Vec<(String, Record)>, Vec<LdifFault>> {
+    let mut records: Vec<(String, Record)> = records.into_iter().map(|record| (record.dn.key(), record)).collect();
+    // Stable: of two records with one name the one that comes first in the files stays first.
+    records.sort_by(|(a, one), (b, other)| one.dn.depth().cmp(&other.dn.depth()).then_with(|| a.cmp(b)));
+    let mut faults = Vec::new();
+    for pair in records.windows(2) {
+        if let [(a, first), (b, second)] = pair
+            && a == b
+        {
+            faults.push(second.fault(LdifProblem::SameDn(first.path.to_path_buf(), first.line)));
+        }
+    }
+    if faults.is_empty() { Ok(records) } else { Err(faults) }
+}
+
+impl Record {
+    fn fault(&self, problem: LdifProblem) -> LdifFault {
+        let spot = Spot { line: self.line, column: 1, excerpt: format!("dn: {}", self.dn), skipped: 0 };
+        LdifFault::new(&self.path, spot, problem)
+    }
+}
+
+/// All names and values, each with its length before it.
+pub(super) fn digest(attributes: &Attributes) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update(bytes.len().to_be_bytes());
+        hasher.update(bytes);
+    };
+    for (name, values) in attributes.iter() {
+        add(name.as_bytes());
+        add(&values.len().to_be_bytes());
+        values.iter().for_each(|value| add(value));
+    }
+    shortened(hasher)
+}
+
+fn shortened(hasher: Sha256) -> [u8; 16] {
+    let mut bytes = [0u8; 16];
+    for (byte, from) in bytes.iter_mut().zip(hasher.finalize()) {
+        *byte = from;
+    }
+    bytes
+}
+
+/// What must be equal besides the RDN: the object classes, in any case and order.
+fn classes(attributes: &Attributes) -> String {
+    let mut classes: Vec<String> = attributes.texts("objectClass").map(str::to_ascii_lowercase).collect();
+    classes.sort_unstable();
+    classes.join(" ")
+}
+
+/// The search for who is who.
+struct Matching<'a> {
+    old: &'a Tree,
+    records: Vec<(String, Record)>,
+    by_name: HashMap<String, usize>,
+    /// The ids found so far, by the records' places.
+    ids: Vec<Option<ObjectId>>,
+    /// The same, for looking up.
+    taken: HashSet<ObjectId>,
+}
+
+impl<'a> Matching<'a> {
+    fn new(old: &'a Tree, records: Vec<(String, Record)>) -> Self {
+        let by_name = records.iter().enumerate().map(|(index, (name, _))| (name.clone(), index)).collect();
+        let ids = vec![None; records.len()];
+        Self { old, records, by_name, ids, taken: HashSet::new() }
+    }
+
+    fn found(&mut self, index: usize, id: ObjectId) {
+        if let Some(slot) = self.ids.get_mut(index) {
+            *slot = Some(id);
+            self.taken.insert(id);
+        }
+    }
+
+    /// The records that have no id yet.
+    fn open(&self) -> Vec<usize> {
+        self.ids.iter().enumerate().filter(|(_, id)| id.is_none()).map(|(index, _)| index).collect()
+    }
+
+    fn given(&mut self) -> Result<(), Vec<LdifFault>> {
+        let mut first: HashMap<ObjectId, usize> = HashMap::new();
+        let mut faults = Vec::new();
+        for (index, (_, record)) in self.records.iter().enumerate() {
+            let Some(id) = record.id else { continue };
+            if let Some((_, other)) = first.insert(id, index).and_then(|at| self.records.get(at)) {
+                faults.push(record.fault(LdifProblem::SameId(id, other.path.to_path_buf(), other.line)));
+            }
+        }
+        for (id, index) in first {
+            self.found(index, id);
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    fn same_name(&mut self, kept: &Kept) {
+        for index in self.open() {
+            let Some((name, _)) = self.records.get(index) else { continue };
+            let id = self.old.named(name).map(|node| node.id).or_else(|| kept.0.get(name).copied());
+            if let Some(id) = id.filter(|id| !self.taken.contains(id)) {
+                self.found(index, id);
+            }
+        }
+    }
+
+    /// An entry of the old tree that nobody is yet, and whose id the file did not give: those are only found by their id.
+    fn vanished(&self, node: &Node) -> bool {
+        !node.given && !self.taken.contains(&node.id)
+    }
+
+    /// What hung below an entry that was found, under the same RDN.
+    fn below_the_found(&mut self) -> bool {
+        let mut progress = false;
+        for index in self.open() {
+            let Some((_, record)) = self.records.get(index) else { continue };
+            let parent = Names::of(&record.dn).iter().nth(1).and_then(|above| self.by_name.get(above).copied());
+            let parent = parent.and_then(|at| self.ids.get(at).copied().flatten());
+            let Some((parent, rdn)) = parent.and_then(|id| self.old.get(id)).zip(record.dn.rdn()) else { continue };
+            let node = self.old.named(&format!("{},{}", rdn.key(), parent.dn.key()));
+            if let Some(node) = node.filter(|node| self.vanished(node)) {
+                self.found(index, node.id);
+                progress = true;
+            }
+        }
+        progress
+    }
+
+    /// The only one that vanished and the only one that appeared of their RDN and classes.
+    fn unique(&mut self) -> bool {
+        let rdn = |dn: &Dn| dn.rdn().map(|rdn| rdn.key().to_owned());
+        let mut vanished: HashMap<_, Vec<ObjectId>> = HashMap::new();
+        for node in self.old.nodes.iter().filter(|node| self.vanished(node)) {
+            vanished.entry((rdn(&node.dn), node.classes.to_string())).or_default().push(node.id);
+        }
+        if vanished.is_empty() {
+            return false;
+        }
+        let mut appeared: HashMap<_, Vec<usize>> = HashMap::new();
+        for index in self.open() {
+            if let Some((_, record)) = self.records.get(index) {
+                appeared.entry((rdn(&record.dn), classes(&record.attributes))).or_default().push(index);
+            }
+        }
+        let mut progress = false;
+        for (key, indexes) in appeared {
+            if let ([index], Some([id])) = (indexes.as_slice(), vanished.get(&key).map(Vec::as_slice)) {
+                self.found(*index, *id);
+                progress = true;
+            }
+        }
+        progress
+    }
+
+    /// New ids for the rest, the upper ones first.
+    fn finish(mut self) -> Tree {
+        for index in self.open() {
+            let Some((_, record)) = self.records.get(index) else { continue };
+            let known = |name: &str| self.by_name.get(name).and_then(|&at| self.ids.get(at).copied().flatten());
+            // An entry that was moved away still has the id of this name: the next one, then.
+            let id = (0..=u32::MAX).map(|salt| derive(&record.dn, salt, known)).find(|id| !self.taken.contains(id));
+            self.found(index, id.unwrap_or(ObjectId::from_bytes([0; 16])));
+        }
+        let mut tree = Tree { by_name: self.by_name, ..Tree::default() };
+        let mut shared: HashMap<String, Arc<str>> = HashMap::new();
+        for ((_, record), id) in self.records.into_iter().zip(self.ids) {
+            let Record { dn, attributes, .. } = record;
+            let id = id.unwrap_or(ObjectId::from_bytes([0; 16]));
+            let above = Names::of(&dn).iter().skip(1).find_map(|name| tree.by_name.get(name).copied());
+            let classes = classes(&attributes);
+            let classes = Arc::clone(shared.entry(classes).or_insert_with_key(|classes| classes.as_str().into()));
+            tree.by_id.insert(id, tree.nodes.len());
+            tree.nodes.push(Node { id, dn, digest: digest(&attributes), attributes, classes, given: record.id.is_some(), above });
+        }
+        tree
+    }
+}
+
+/// The first line of a cookie, for the next format.
+const HEADER: &str = "ldif 1";
+
+impl Kept {
+    /// As lines `id name`, sorted, so that equal ones make equal cookies.
+    pub(super) fn to_cookie(&self) -> Cookie {
+        let mut lines: Vec<String> = self.0.iter().map(|(name, id)| format!("{id} {name}")).collect();
+        lines.sort_unstable();
+        lines.insert(0, HEADER.to_owned());
+        Cookie(lines.join("\n").into_bytes())
+    }
+
+    /// Nothing is kept of a cookie of another format.
+    pub(super) fn from_cookie(cookie: &Cookie) -> Self {
+        let text = std::str::from_utf8(&cookie.0).unwrap_or_default();
+        let mut lines = text.lines();
+        if lines.next() != Some(HEADER) {
+            return Self::default();
+        }
+        let parse = |line: &str| line.split_once(' ').and_then(|(id, name)| Some((name.to_owned(), id.parse().ok()?)));
+        Self(lines.filter_map(parse).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::record::parse;
+    use super::*;
+
+    fn records(text: &str) -> Vec<Record> {
+        parse(text.as_bytes(), Path::new("a.ldif")).unwrap()
+    }
+
+    /// `name class [uuid]` a line, as records.
+    fn ldif(lines: &str) -> Vec<Record> {
+        let record = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let id = words.get(2).map(|id| format!("entryUUID: 00000000-0000-0000-0000-{id:0>12}\n")).unwrap_or_default();
+            format!("dn: {}\nobjectClass: {}\n{id}\n", words[0], words[1])
+        };
+        records(&lines.lines().filter(|line| !line.trim().is_empty()).map(record).collect::<String>())
+    }
+
+    fn adopt(old: &Tree, lines: &str) -> Tree {
+        Tree::adopt(old, &Kept::default(), ldif(lines)).unwrap()
+    }
+
+    /// Which names of the old tree are which of the new one (`=` for those that kept their name).
+    fn check(old: &str, new: &str, expect: &[(&str, &str)]) -> (Tree, Tree) {
+        let before = adopt(&Tree::default(), old);
+        let after = adopt(&before, new);
+        let mut moved: Vec<(String, String)> = Vec::new();
+        for node in after.nodes() {
+            let was = before.get(node.id).map_or("new".to_owned(), |node| node.dn.to_string());
+            if was != node.dn.to_string() {
+                moved.push((was, node.dn.to_string()));
+            }
+        }
+        let expect: Vec<(String, String)> = expect.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        assert_eq!(moved, expect);
+        (before, after)
+    }
+
+    #[test]
+    fn a_moved_unit_takes_its_children_along() {
+        let (before, after) = check(
+            "o=x organization\nou=a,o=x organizationalUnit\nou=b,o=x organizationalUnit\ncn=1,ou=a,o=x person\ncn=2,ou=a,o=x person\ncn=1,ou=b,o=x person",
+            "o=x organization\nou=b,o=x organizationalUnit\nou=a,ou=b,o=x organizationalUnit\ncn=1,ou=a,ou=b,o=x person\ncn=2,ou=a,ou=b,o=x person\ncn=1,ou=b,o=x person",
+            &[("ou=a,o=x", "ou=a,ou=b,o=x"), ("cn=1,ou=a,o=x", "cn=1,ou=a,ou=b,o=x"), ("cn=2,ou=a,o=x", "cn=2,ou=a,ou=b,o=x")],
+        );
+        // Only the unit itself has an id that its name does not explain.
+        assert_eq!(before.kept(), Kept::default());
+        assert_eq!(after.kept().0.len(), 1);
+        // A restart with the cookie gives the same ids; without, others.
+        let cookie = after.kept().to_cookie();
+        let lines = "o=x organization\nou=b,o=x organizationalUnit\nou=a,ou=b,o=x organizationalUnit\ncn=1,ou=a,ou=b,o=x person";
+        let resumed = Tree::adopt(&Tree::default(), &Kept::from_cookie(&cookie), ldif(lines)).unwrap();
+        for node in resumed.nodes() {
+            assert_eq!(after.named(&node.dn.key()).unwrap().id, node.id, "{}", node.dn);
+        }
+        assert_eq!(resumed.kept().to_cookie(), cookie);
+        let fresh = adopt(&Tree::default(), lines);
+        assert_ne!(fresh.named("cn=1,ou=a,ou=b,o=x").unwrap().id, after.named("cn=1,ou=a,ou=b,o=x").unwrap().id);
+    }
+
+    #[test]
+    fn two_units_with_children_of_one_name() {
+        check(
+            "o=x o\nou=a,o=x ou\nou=b,o=x ou\nou=u,ou=a,o=x ou\nou=u,ou=b,o=x ou\nou=c,o=x ou",
+            "o=x o\nou=c,o=x ou\nou=a,ou=c,o=x ou\nou=b,ou=c,o=x ou\nou=u,ou=a,ou=c,o=x ou\nou=u,ou=b,ou=c,o=x ou",
+            &[
+                ("ou=a,o=x", "ou=a,ou=c,o=x"),
+                ("ou=b,o=x", "ou=b,ou=c,o=x"),
+                ("ou=u,ou=a,o=x", "ou=u,ou=a,ou=c,o=x"),
+                ("ou=u,ou=b,o=x", "ou=u,ou=b,ou=c,o=x"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_user_moves_while_the_unit_of_a_namesake_does() {
+        check(
+            "o=x o\nou=a,o=x ou\ncn=anna,ou=a,o=x person\nou=m,o=x ou\ncn=anna,ou=m,o=x person\nou=p,o=x ou",
+            "o=x o\nou=p,o=x ou\nou=a,ou=p,o=x ou\ncn=anna,ou=a,ou=p,o=x person\nou=m,o=x ou\ncn=anna,o=x person",
+            &[("cn=anna,ou=m,o=x", "cn=anna,o=x"), ("ou=a,o=x", "ou=a,ou=p,o=x"), ("cn=anna,ou=a,o=x", "cn=anna,ou=a,ou=p,o=x")],
+        );
+    }
+
+    #[test]
+    fn no_match_where_it_is_not_unique_or_not_the_same() {
+        // Two candidates.
+        check("cn=1,ou=a person\ncn=1,ou=b person", "cn=1,ou=c person", &[("new", "cn=1,ou=c")]);
+        check("cn=1,ou=a person", "cn=1,ou=b person\ncn=1,ou=c person", &[("new", "cn=1,ou=b"), ("new", "cn=1,ou=c")]);
+        // Another class, another RDN.
+        check("cn=1,ou=a person", "cn=1,ou=b device", &[("new", "cn=1,ou=b")]);
+        check("cn=1,ou=a person", "cn=2,ou=a person", &[("new", "cn=2,ou=a")]);
+        // A file that gives ids is taken at its word.
+        check("cn=1,ou=a person 7", "cn=1,ou=b person", &[("new", "cn=1,ou=b")]);
+        check("cn=1,ou=a person 7", "cn=1,ou=b person 8", &[("new", "cn=1,ou=b")]);
+        check("cn=1,ou=a person 7\ncn=2 person 8", "cn=2 person 7\ncn=9,ou=b device 8", &[("cn=1,ou=a", "cn=2"), ("cn=2", "cn=9,ou=b")]);
+    }
+
+    #[test]
+    fn a_new_entry_where_one_was_moved_away_is_another() {
+        let (before, after) =
+            check("o=x o\ncn=1,o=x person\nou=a,o=x ou", "o=x o\nou=a,o=x ou\ncn=1,ou=a,o=x person", &[("cn=1,o=x", "cn=1,ou=a,o=x")]);
+        let again = adopt(&after, "o=x o\nou=a,o=x ou\ncn=1,ou=a,o=x person\ncn=1,o=x person");
+        let id = again.named("cn=1,o=x").unwrap().id;
+        assert!(before.get(id).is_none());
+        assert_eq!(again.named("cn=1,ou=a,o=x").unwrap().id, before.named("cn=1,o=x").unwrap().id);
+        let resumed =
+            Tree::adopt(&Tree::default(), &again.kept(), ldif("o=x o\nou=a,o=x ou\ncn=1,ou=a,o=x person\ncn=1,o=x person")).unwrap();
+        assert_eq!(resumed.named("cn=1,o=x").unwrap().id, id);
+    }
+
+    #[test]
+    fn a_given_id_may_come_and_go() {
+        let before = adopt(&Tree::default(), "cn=1 person 7");
+        let after = adopt(&before, "cn=1 person");
+        assert_eq!(after.named("cn=1").unwrap().id, before.named("cn=1").unwrap().id);
+        assert_ne!(adopt(&after, "cn=1 person 8").named("cn=1").unwrap().id, after.named("cn=1").unwrap().id);
+    }
+
+    #[test]
+    fn duplicates_are_faults() {
+        let faults = |text: &str| {
+            let faults = Tree::adopt(&Tree::default(), &Kept::default(), ldif(text)).unwrap_err();
+            faults.iter().map(|fault| format!("{} | {}\n", fault, fault.excerpt)).collect::<String>()
+        };
+        insta::assert_snapshot!(faults("cn=1,o=x person\ncn=2 person\nCN=1,O=X device\ncn=1,o=X x"), @"
+    a.ldif:7: this DN is in a.ldif:1 already | dn: CN=1,O=X
+    a.ldif:10: this DN is in a.ldif:7 already | dn: cn=1,o=X
+    ");
+        insta::assert_snapshot!(faults("cn=1 person 7\ncn=2 person 7"), @"a.ldif:5: entryUUID 00000000-0000-0000-0000-000000000007 is in a.ldif:1 already | dn: cn=2");
+    }
+
+    #[test]
+    fn derived_ids_do_not_change_between_versions() {
+        // Saved states hold them.
+        let tree = adopt(&Tree::default(), "dc=corp,dc=example domain\nou=Berlin,dc=corp,dc=example organizationalUnit");
+        insta::assert_snapshot!(tree.nodes().iter().map(|n| format!("{} {}\n", n.id, n.dn)).collect::<String>(), @"
+    b906712d-2395-8a3d-8a8a-246bb18ba118 dc=corp,dc=example
+    c3208619-36a9-86b5-a05e-390353d368a6 ou=Berlin,dc=corp,dc=example
+    ");
+    }
+
+    #[test]
+    fn a_cookie_of_another_kind_is_ignored() {
+        for text in ["", "syncrepl 1\nx", "ldif 2\n", "ldif 1\nnonsense\n12 x"] {
+            assert_eq!(Kept::from_cookie(&Cookie(text.into())), Kept::default(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! What a feed is told: values that the configuration has validated.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::server_url::{ServerUrl, UrlError};
+use crate::model::{Dn, Secret};
+
+/// Where the directory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
+pub enum Source {
+    /// Files.
+    Ldif(LdifOptions),
+    /// A server.
+    Ldap(LdapOptions),
+}
+
+/// A file or a folder of LDIF content records, watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LdifOptions {
+    /// The file, or the folder whose `*.ldif` are read in the order of their names.
+    pub path: PathBuf,
+    /// How long the files must rest after an event before they are read (100 ms).
+    pub debounce: Duration,
+    /// How often to look without an event, for file systems that give none (2 s).
+    pub poll: Duration,
+}
+
+/// A directory server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LdapOptions {
+    /// Where it is.
+    pub url: ServerUrl,
+    /// Which tree to read, in place of the URL's; when neither is there, the server's only naming context.
+    pub base: Option<Dn>,
+    /// Who we are.
+    pub bind: Bind,
+    /// How the connection is protected.
+    pub tls: TlsOptions,
+    /// How patient to be.
+    pub timers: Timers,
+    /// Attributes to read beside [`ATTRIBUTES`](super::ATTRIBUTES): those that the configuration names.
+    pub attributes: Vec<String>,
+}
+
+/// Who the feed is to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Bind {
+    /// Nobody.
+    #[default]
+    Anonymous,
+    /// An account, by its DN (RFC 4513 §5.1.3).
+    Simple {
+        /// The account's DN; Active Directory also takes `user@domain`.
+        dn: String,
+        /// Its password.
+        password: Secret,
+    },
+}
+
+/// How a connection is protected. The default: by what the URL's scheme says, with the system's certificate authorities.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsOptions {
+    /// On an `ldap` URL: StartTLS before anything else (RFC 4511 §4.14). Where the server refuses it, nothing is sent.
+    pub starttls: bool,
+    /// A PEM file with the certificate authorities to trust, in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Allows a password to cross the network unprotected. On the loopback it is always allowed.
+    pub allow_cleartext_password: bool,
+}
+
+/// How patient an LDAP feed is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timers {
+    /// For one step of a connection: TCP, TLS, bind, a query (10 s).
+    pub connect: Duration,
+    /// How long a connection may be silent before the server is asked for a sign of life (5 s).
+    pub ping_interval: Duration,
+    /// How long that sign may take (10 s): longer than a 100,000-member group takes on a slow line, since it waits behind it.
+    pub ping_timeout: Duration,
+    /// How long a refresh may stand still while the server answers pings (60 s): some servers stall at a limit without a word.
+    pub refresh_stall: Duration,
+    /// The pause before the first try to reconnect (100 ms); it doubles with each failure.
+    pub backoff_min: Duration,
+    /// The longest pause (30 s).
+    pub backoff_max: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(5),
+            ping_timeout: Duration::from_secs(10),
+            refresh_stall: Duration::from_secs(60),
+            backoff_min: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Options that contradict each other or what is safe.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OptionsError {
+    /// A bind DN without a password would be an unauthenticated bind, which servers may answer with success (RFC 4513 §5.1.2).
+    #[error("the bind DN `{0}` has no password")]
+    NoPassword(String),
+    /// A password without a bind DN.
+    #[error("there is a password and no bind DN")]
+    NoBindDn,
+    /// A password would cross the network in the clear.
+    #[error("the password would go to {0} in the clear")]
+    ClearPassword(String),
+    /// `ldaps` and StartTLS exclude each other.
+    #[error("ldaps:// is TLS already, and StartTLS is asked for on top")]
+    TlsTwice,
+    /// A CA file on a connection that has no TLS.
+    #[error("a CA file is named, and the connection has no TLS")]
+    CaWithoutTls,
+    /// TLS to an IPv6 address in brackets.
+    #[error("TLS to an address such as [::1] cannot be verified here")]
+    Ipv6Tls,
+}
+
+impl OptionsError {
+    /// What to do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoPassword(_) => "set directory.password_file, or leave directory.bind_dn out to read anonymously",
+            Self::NoBindDn => "set directory.bind_dn to the account that the password belongs to",
+            Self::ClearPassword(_) => {
+                "use ldaps://, or set directory.tls.starttls = true; or, if the network may see the password, directory.tls.allow_cleartext_password = true"
+            }
+            Self::TlsTwice => "leave directory.tls.starttls out, or write ldap://",
+            Self::CaWithoutTls => "use ldaps:// or directory.tls.starttls = true, or leave directory.tls.ca_file out",
+            Self::Ipv6Tls => "write the host's name, as its certificate has it",
+        }
+    }
+}
+
+impl LdifOptions {
+    /// This file or folder, with the usual timing.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), debounce: Duration::from_millis(100), poll: Duration::from_secs(2) }
+    }
+}
+
+impl LdapOptions {
+    /// This server: anonymous, the usual timing and attributes.
+    pub fn new(url: ServerUrl) -> Self {
+        Self { url, base: None, bind: Bind::Anonymous, tls: TlsOptions::default(), timers: Timers::default(), attributes: Vec::new() }
+    }
+
+    /// Whether the connection has TLS before anything is read or written.
+    pub const fn has_tls(&self) -> bool {
+        self.url.is_ldaps() || self.tls.starttls
+    }
+
+    /// Finds what cannot work or is not safe, as far as that can be seen without the network.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        match &self.bind {
+            Bind::Simple { dn, password } if dn.is_empty() && !password.is_empty() => return Err(OptionsError::NoBindDn),
+            Bind::Simple { dn, password } if password.is_empty() => return Err(OptionsError::NoPassword(dn.clone())),
+            _ => {}
+        }
+        if self.url.is_ldaps() && self.tls.starttls {
+            return Err(OptionsError::TlsTwice);
+        }
+        if self.has_tls() && matches!(self.url.ip(), Some(IpAddr::V6(_))) {
+            return Err(OptionsError::Ipv6Tls);
+        }
+        if self.tls.ca_file.is_some() && !self.has_tls() {
+            return Err(OptionsError::CaWithoutTls);
+        }
+        let near = self.url.ip().map_or_else(|| self.url.host() == "localhost", |ip| ip.is_loopback());
+        if near { Ok(()) } else { self.check_password(|| self.url.host()) }
+    }
+
+    /// Whether the password may go over this connection, whose other end is not on the loopback.
+    pub(super) fn check_password(&self, peer: impl FnOnce() -> String) -> Result<(), OptionsError> {
+        let secret = matches!(self.bind, Bind::Simple { .. });
+        if secret && !self.has_tls() && !self.tls.allow_cleartext_password { Err(OptionsError::ClearPassword(peer())) } else { Ok(()) }
+    }
+}
+
+/// Why a text does not name a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SourceError {
+    /// `ldif:` without a path.
+    #[error("`ldif:` names no file")]
+    NoPath,
+    /// An LDAP URL that is none.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+}
+
+impl SourceError {
+    /// What to write instead.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoPath => "write ldif:FILE or ldif:FOLDER",
+            Self::Url(error) => error.remedy(),
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = SourceError;
+
+    /// `ldif:PATH` or an LDAP URL, with the usual options.
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        match text.trim().strip_prefix("ldif:") {
+            Some("") => Err(SourceError::NoPath),
+            Some(path) => Ok(Self::Ldif(LdifOptions::new(Path::new(path)))),
+            None => Ok(Self::Ldap(LdapOptions::new(text.parse()?))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(url: &str, bind: Option<(&str, &str)>, change: impl FnOnce(&mut LdapOptions)) -> LdapOptions {
+        let mut options = LdapOptions::new(url.parse().unwrap());
+        if let Some((dn, password)) = bind {
+            options.bind = Bind::Simple { dn: dn.to_owned(), password: Secret::new(password) };
+        }
+        change(&mut options);
+        options
+    }
+
+    #[test]
+    fn passwords_in_the_clear() {
+        let who = Some(("cn=reader", "hunter2"));
+        let refused = |host: &str| Err(OptionsError::ClearPassword(host.to_owned()));
+        assert_eq!(options("ldap://ldap.corp.example", who, |_| ()).check(), refused("ldap.corp.example"));
+        assert_eq!(options("ldap://192.0.2.1", who, |_| ()).check(), refused("192.0.2.1"));
+        for url in ["ldap://127.0.0.1", "ldap://127.9.9.9", "ldap://localhost", "ldap://[::1]", "ldaps://ldap.corp.example"] {
+            assert_eq!(options(url, who, |_| ()).check(), Ok(()), "{url}");
+        }
+        assert_eq!(options("ldap://ldap.corp.example", who, |o| o.tls.starttls = true).check(), Ok(()));
+        assert_eq!(options("ldap://ldap.corp.example", who, |o| o.tls.allow_cleartext_password = true).check(), Ok(()));
+        assert_eq!(options("ldap://ldap.corp.example", None, |_| ()).check(), Ok(()));
+    }
+
+    #[test]
+    fn contradictions() {
+        let check = |options: LdapOptions| {
+            let error = options.check().unwrap_err();
+            format!("{error}; {}", error.remedy())
+        };
+        insta::assert_snapshot!(check(options("ldaps://h", Some(("cn=reader", "")), |_| ())), @"the bind DN `cn=reader` has no password; set directory.password_file, or leave directory.bind_dn out to read anonymously");
+        insta::assert_snapshot!(check(options("ldaps://h", Some(("", "x")), |_| ())), @"there is a password and no bind DN; set directory.bind_dn to the account that the password belongs to");
+        insta::assert_snapshot!(check(options("ldaps://h", None, |o| o.tls.starttls = true)), @"ldaps:// is TLS already, and StartTLS is asked for on top; leave directory.tls.starttls out, or write ldap://");
+        insta::assert_snapshot!(check(options("ldaps://[::1]", None, |_| ())), @"TLS to an address such as [::1] cannot be verified here; write the host's name, as its certificate has it");
+        insta::assert_snapshot!(check(options("ldap://h", None, |o| o.tls.ca_file = Some("ca.pem".into()))), @"a CA file is named, and the connection has no TLS; use ldaps:// or directory.tls.starttls = true, or leave directory.tls.ca_file out");
+    }
+
+    #[test]
+    fn debug_keeps_the_password() {
+        let text = format!("{:?}", Source::Ldap(options("ldap://h", Some(("cn=reader", "hunter2")), |_| ())));
+        assert!(text.contains("cn=reader") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn sources() {
+        assert_eq!("ldif:examples/corp.ldif".parse(), Ok(Source::Ldif(LdifOptions::new("examples/corp.ldif"))));
+        assert_eq!("ldap://h/o=x".parse(), Ok(Source::Ldap(LdapOptions::new("ldap://h/o=x".parse().unwrap()))));
+        assert_eq!("ldif:".parse::<Source>(), Err(SourceError::NoPath));
+        assert_eq!(
+            "corp.ldif".parse::<Source>().unwrap_err().remedy(),
+            "write ldap://HOST:PORT/BASE-DN, such as ldap://ldap.corp.example/dc=corp,dc=example"
+        );
+    }
+}
