@@ -43,7 +43,7 @@ fn meant(nearby: &[String]) -> String {
 }
 
 fn listed(users: &[Dn]) -> String {
-    let shown = users.iter().take(LISTED_MAX).map(|dn| format!("\n  {dn}")).collect::<String>();
+    let shown = users.iter().take(LISTED_MAX).map(|dn| format!("\n  {dn}")).collect::<Vec<_>>().concat();
     if users.len() > LISTED_MAX { format!("{shown}\n  … and {} more", users.len() - LISTED_MAX) } else { shown }
 }
 
