@@ -58,7 +58,7 @@ proptest! {
         let mut world = World::new(seed);
         let mut versions = [1_u32; USERS.len()];
         let mut owners = Vec::new();
-        let padding = |version: u32| " ".repeat(if version % 3 == 0 { 2_000 } else { 10 });
+        let padding = |version: u32| " ".repeat(if version.is_multiple_of(3) { 2_000 } else { 10 });
         for user in USERS {
             world.publish(user, &format!("<{user} 1/>"));
             owners.push(user);
