@@ -176,6 +176,18 @@ impl Engine {
         user.resolved.as_ref().filter(|_| user.standing == Standing::Published)
     }
 
+    /// Holds that users share what is kept for them, and nothing else is kept.
+    #[cfg(test)]
+    pub(crate) fn check_sharing(&self) {
+        let mut counts: HashMap<*const ResolvedSet, usize> = HashMap::new();
+        for user in self.users.values() {
+            *counts.entry(Arc::as_ptr(&user.shared)).or_default() += 1;
+        }
+        let held = self.sets.values().flat_map(HashMap::values);
+        let held: HashMap<*const ResolvedSet, usize> = held.map(|held| (Arc::as_ptr(&held.set), held.users)).collect();
+        assert_eq!(counts, held);
+    }
+
     /// A new round; gives the snapshot of the one before.
     fn begin(&mut self, snapshot: &Snapshot) -> Snapshot {
         self.round += 1;

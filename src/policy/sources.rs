@@ -10,7 +10,7 @@ use super::grammar::Filter;
 use super::layers::container_of;
 use super::object::{Carrier, PolicyObject, Since};
 use super::server_object::ServerObject;
-use crate::model::{Dn, Kind, ObjectId};
+use crate::model::{Attributes, Dn, Kind, ObjectId};
 use crate::store::{Object, Snapshot};
 
 /// The attribute of `dialcastPolicy` that holds lines.
@@ -71,6 +71,14 @@ impl Sources {
             serving: HashMap::new(),
             named: BTreeMap::new(),
         }
+    }
+
+    /// The policy lines on a user's own entry, without regard to where it stands.
+    pub(crate) fn user_lines(attributes: &Attributes) -> Option<PolicyObject> {
+        static KEY: LazyLock<Arc<str>> = LazyLock::new(|| SETTING.into());
+        let values = attributes.values(SETTING);
+        let lines = values.iter().map(|value| (&*KEY, &**value));
+        (!values.is_empty()).then(|| PolicyObject::read(None, Carrier::User, lines, Since::default()))
     }
 
     /// Reads a whole snapshot, forgetting what was before.

@@ -2,6 +2,8 @@
 //!
 //! The messages are written with `\n` for CRLF. The names are those of the RFC, so that its own messages can be judged by the same table.
 
+#![allow(dead_code, reason = "each test takes its part")]
+
 pub(crate) mod invalid;
 pub(crate) mod semantics;
 pub(crate) mod valid;

@@ -162,7 +162,7 @@ fn refused_for_what_it_is() {
 #[test]
 fn refused_for_whom_it_is_about() {
     let ask = Ask::subscribe;
-    // RFC 6080 §6.7: a user who is not known.
+    // RFC 6080 §6.6: a user who is not known.
     insta::assert_snapshot!(said(&ask().user("eve")), @"SIP/2.0 403 Forbidden");
     // RFC 6080 §5.1.4: From is the user as well.
     insta::assert_snapshot!(said(&ask().with("From", "<sip:ben@corp.example>;tag=phone")), @"SIP/2.0 403 Forbidden");
