@@ -93,6 +93,19 @@ fn the_notify_may_come_first_and_the_answer_never() {
 }
 
 #[test]
+fn an_answer_that_never_came_does_not_spoil_the_renewal() {
+    let mut bench = Bench::new(SubscriberConfig { expires_s: 40, ..config(Transport::Udp) });
+    let first = bench.sent();
+    bench.notify(&first, "Subscription-State: active;expires=40\r\n", "");
+    bench.pass(31.0);
+    assert_eq!(bench.subscriber.phase(), Phase::Renewing);
+    bench.events();
+    // 64·T1 after the first SUBSCRIBE.
+    bench.pass(2.0);
+    assert_eq!((bench.events().as_str(), bench.subscriber.phase()), ("", Phase::Renewing));
+}
+
+#[test]
 fn route_set_and_target_come_from_the_notify() {
     let mut bench = Bench::new(SubscriberConfig { expires_s: 600, ..config(Transport::Udp) });
     let first = bench.sent();

@@ -48,6 +48,20 @@ fn a_server_that_always_ends_it_is_asked_ever_more_seldom() {
 }
 
 #[test]
+fn a_subscription_that_stood_makes_up_for_the_tries_before_it() {
+    let mut bench = Bench::udp();
+    let first = bench.sent();
+    bench.answer(&first, 503, "");
+    let second = bench.wait();
+    bench.answer(&second, 200, "Expires: 86400\r\n");
+    bench.notify(&second, "Subscription-State: active;expires=86400\r\n", "");
+    bench.pass(60.0);
+    bench.events();
+    bench.notify(&second, "Subscription-State: terminated;reason=giveup\r\n", "");
+    assert_eq!(bench.events(), "nothing\ntrouble: the server ended the subscription (giveup); again in 33s");
+}
+
+#[test]
 fn unsubscribed() {
     let mut bench = Bench::open(600);
     bench.subscriber.unsubscribe(bench.now);
@@ -79,6 +93,17 @@ fn unsubscribing_never_hangs() {
         bench.pass(32.1);
         assert_eq!((bench.events().as_str(), bench.subscriber.phase()), ("over: unsubscribed", Phase::Over), "{answer:?}");
     }
+}
+
+#[test]
+fn a_last_word_that_never_comes() {
+    let mut bench = Bench::open(600);
+    bench.subscriber.unsubscribe(bench.now);
+    let last = bench.sent();
+    bench.answer(&last, 200, "Expires: 0\r\n");
+    bench.notify(&last, "Subscription-State: active;expires=600\r\n", "");
+    bench.pass(32.1);
+    assert_eq!(bench.events(), "nothing\nover: unsubscribed");
 }
 
 #[test]

@@ -7,3 +7,4 @@ mod ends;
 mod login;
 mod pair;
 mod simulation;
+mod world;
