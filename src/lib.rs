@@ -7,6 +7,4 @@ pub mod net;
 pub mod policy;
 pub mod sip;
 pub mod store;
-pub mod net;
-pub mod sip;
 pub mod subscription;

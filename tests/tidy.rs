@@ -97,8 +97,13 @@ fn named(code: &str) -> BTreeSet<String> {
     for prefix in ["crate::", "dialcast::"] {
         for (at, _) in code.match_indices(prefix) {
             let rest = &code[at + prefix.len()..];
-            let list = rest.strip_prefix('{').map_or_else(|| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned(), |inner| top_level(inner));
-            found.extend(list.split(',').map(|name| name.trim().split("::").next().unwrap_or_default().to_owned()).filter(|name| !name.is_empty()));
+            let list = rest.strip_prefix('{').map_or_else(
+                || rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned(),
+                |inner| top_level(inner),
+            );
+            found.extend(
+                list.split(',').map(|name| name.trim().split("::").next().unwrap_or_default().to_owned()).filter(|name| !name.is_empty()),
+            );
         }
     }
     found
@@ -130,7 +135,9 @@ fn no_stage_imports_a_later_one() {
         if stage == "lib" {
             continue;
         }
-        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == stage) else { panic!("{} belongs to no stage of MAY_USE", path.display()) };
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == stage) else {
+            panic!("{} belongs to no stage of MAY_USE", path.display())
+        };
         let stages: BTreeSet<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
         for name in named(&code(path)) {
             if name != stage && stages.contains(name.as_str()) && !allowed.contains(&name.as_str()) {
@@ -164,7 +171,8 @@ fn the_clock_is_read_at_the_edges_only() {
 
 #[test]
 fn channels_are_bounded() {
-    let wrong: Vec<String> = sources().iter().filter(|path| code(path).contains("unbounded_channel")).map(|path| path.display().to_string()).collect();
+    let wrong: Vec<String> =
+        sources().iter().filter(|path| code(path).contains("unbounded_channel")).map(|path| path.display().to_string()).collect();
     assert!(wrong.is_empty(), "every queue has a limit: {}", wrong.join(", "));
 }
 
@@ -181,8 +189,11 @@ fn files_can_be_read() {
 
 #[test]
 fn every_file_says_what_it_is() {
-    let silent: Vec<String> =
-        sources().iter().filter(|path| !fs::read_to_string(path).unwrap().starts_with("//!")).map(|path| path.display().to_string()).collect();
+    let silent: Vec<String> = sources()
+        .iter()
+        .filter(|path| !fs::read_to_string(path).unwrap().starts_with("//!"))
+        .map(|path| path.display().to_string())
+        .collect();
     assert!(silent.is_empty(), "no module documentation: {}", silent.join(", "));
 }
 
