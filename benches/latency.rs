@@ -24,7 +24,7 @@ use common::daemon::Serve;
 use common::document::value;
 use common::organisation::{people, sample, unit};
 use common::phone::Phone;
-use common::slapd::Slapd;
+use common::slapd::{Setup, Slapd};
 use ldap3::controls::{RefreshMode, SyncRequest};
 use ldap3::{Ldap, LdapConnAsync, Mod, Scope, SearchEntry};
 
@@ -167,7 +167,8 @@ fn row(what: &str, times: &Times, remark: &str) {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     // `cargo bench` passes `--bench` and filters; there is one benchmark here.
-    let slapd = Slapd::start(&(sample() + &unit(UNIT, &["forward.delay = 1"]) + &people("c", 1..=1000, UNIT)));
+    let ldif = sample() + &unit(UNIT, &["forward.delay = 1"]) + &people("c", 1..=1000, UNIT);
+    let slapd = Setup::new(ldif).global("sizelimit unlimited").start();
     let floor = syncrepl(&slapd).await;
     let (bare, size) = notify(&slapd, "[notify]\nquiet_ms = 0", CHANGES).await;
     let (quiet, _) = notify(&slapd, "", CHANGES_QUIET).await;

@@ -1,5 +1,6 @@
 //! Dialcast watches an enterprise directory and keeps every SIP phone configured.
 
+pub mod agent;
 pub mod directory;
 pub mod document;
 pub mod model;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A phone made of liblinphone: subscribes to a user's profile and tells what comes, one JSON object a line.
 
-usage: linphone.py SERVER-IP:PORT udp|tcp AOR [USER PASSWORD]
+usage: linphone.py SERVER-IP:PORT udp|tcp AOR [USER PASSWORD MD5|SHA-256]
 
 It speaks for itself: whatever of RFC 6665 is obeyed here is Belledonne's code, reached by ctypes. When standard input
 ends, it unsubscribes, waits for the subscription's end, and exits.
@@ -48,7 +48,7 @@ set_register = function("linphone_account_params_set_register_enabled", None, po
 create_account = function("linphone_core_create_account", pointer, pointer, pointer)
 add_account = function("linphone_core_add_account", integer, pointer, pointer)
 set_default_account = function("linphone_core_set_default_account", None, pointer, pointer)
-create_auth_info = function("linphone_auth_info_new", pointer, text, text, text, text, text, text)
+create_auth_info = function("linphone_auth_info_new_for_algorithm", pointer, text, text, text, text, text, text, text)
 add_auth_info = function("linphone_core_add_auth_info", None, pointer, pointer)
 create_subscribe = function("linphone_core_create_subscribe", pointer, pointer, pointer, text, integer)
 add_custom_header = function("linphone_event_add_custom_header", None, pointer, text, text)
@@ -119,9 +119,9 @@ def main():
     account = create_account(core, params)
     add_account(core, account)
     set_default_account(core, account)
-    if len(sys.argv) > 5:
-        user, password = sys.argv[4:6]
-        add_auth_info(core, create_auth_info(user.encode(), user.encode(), password.encode(), None, None, None))
+    if len(sys.argv) > 6:
+        user, password, algorithm = (word.encode() for word in sys.argv[4:7])
+        add_auth_info(core, create_auth_info(user, user, password, None, None, None, algorithm))
 
     tell("start", version=version().decode())
     event = create_subscribe(core, create_address(factory, aor.encode()), b"ua-profile", 600)
@@ -136,6 +136,11 @@ def main():
             leaving = time.monotonic() + 8
         elif leaving is not None:
             time.sleep(0.01)
+    # The last NOTIFY may come after the answer to the unsubscription: it is answered too.
+    parting = time.monotonic() + 0.3
+    while time.monotonic() < parting:
+        iterate(core)
+        time.sleep(0.01)
     tell("end", ended=ended)
     # liblinphone's teardown waits for its audio threads, and has nothing more to say.
     home.cleanup()

@@ -10,8 +10,6 @@ mod local;
 mod pool;
 mod resolve;
 mod tcp;
-#[cfg(test)]
-mod tests;
 mod udp;
 
 use std::sync::Arc;
@@ -181,3 +179,6 @@ fn send_error(error: &std::io::Error) -> SendError {
         _ => SendError::Unreachable,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,8 @@ async fn connect(shared: &Shared, to: &Target) -> Result<(TcpStream, SocketAddr)
         socket.connect(remote).await
     };
     match connecting.await {
+        // A port that nobody listens on, met by chance as the own port of this very connection: it answers itself.
+        Ok(stream) if stream.local_addr().is_ok_and(|local| local == remote) => Err(SendError::Refused),
         Ok(stream) => Ok((stream, remote)),
         Err(error) => Err(send_error(&error)),
     }
@@ -123,11 +125,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, remote: SocketAddr, mut q
     }
     shared.pool.remove(queue.id);
     fail_queued(&shared, queue, SendError::Closed).await;
-    let to = match opened_for {
-        Some(host @ Target::Host { .. }) => host,
-        _ => Target::Path(path),
-    };
-    shared.failed(to, None, SendError::Closed).await;
+    shared.failed(opened_for.unwrap_or(Target::Path(path)), None, SendError::Closed).await;
 }
 
 async fn fail_queued(shared: &Shared, mut queue: Queue, error: SendError) {

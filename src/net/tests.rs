@@ -123,7 +123,7 @@ async fn a_connection_is_opened_and_used_again() {
     assert_eq!((path.remote, path.connection.is_some()), (to.remote, true));
     drop(stream);
     let end = failed(&mut events).await;
-    assert_eq!((end.to, end.error), (Target::Path(path), SendError::Closed));
+    assert_eq!((end.to, end.error), (Target::Path(to), SendError::Closed));
     // The next message opens the next one.
     net.send(transmit(to, b"six")).await.unwrap();
     let (mut stream, _) = timeout(LIMIT, phone.accept()).await.unwrap().unwrap();

@@ -54,17 +54,18 @@ pub(crate) fn of(before: &Snapshot, after: &Snapshot, changes: &[ChangeSet], sou
             None => impact.everybody = true,
         }
     }
-    let mut now = Relevant::of(after, sources);
     for change in changes() {
         if let Change::Members { group, joined, left } = change {
-            if relevant.concerns(before, *group) || now.concerns(after, *group) {
+            // If the group counts only since now, it does by its own lines or by lines that name it, or because it joined a
+            // group that counted: each is a change that reaches the members as they are now.
+            if relevant.concerns(before, *group) {
                 for member in joined.iter().chain(left) {
                     between.member(*member, &mut impact);
                 }
             }
         }
     }
-    *relevant = now;
+    *relevant = Relevant::of(after, sources);
     for target in touched.governed {
         match after.get(target).map(|object| object.kind) {
             Some(Kind::Container(_)) => drop(impact.ranges.insert(target)),

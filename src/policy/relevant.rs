@@ -37,16 +37,6 @@ impl Relevant {
         Self { everywhere, anywhere, above: HashMap::new() }
     }
 
-    /// Forgets what groups are in, after a change of memberships.
-    pub(crate) fn forget(&mut self) {
-        self.above.clear();
-    }
-
-    /// Whether both count the same groups.
-    pub(crate) fn counts_as(&self, other: &Self) -> bool {
-        self.everywhere == other.everywhere && self.anywhere == other.anywhere
-    }
-
     /// The user's groups that can make a difference below this chain, sorted.
     pub(crate) fn groups(&mut self, snapshot: &Snapshot, chain: &Chain, user: ObjectId) -> Vec<ObjectId> {
         let mut groups = Vec::new();

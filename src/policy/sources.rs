@@ -10,7 +10,7 @@ use super::grammar::Filter;
 use super::layers::container_of;
 use super::object::{Carrier, PolicyObject, Since};
 use super::server_object::ServerObject;
-use crate::model::{Dn, Kind, ObjectId};
+use crate::model::{Attributes, Dn, Kind, ObjectId};
 use crate::store::{Object, Snapshot};
 
 /// The attribute of `dialcastPolicy` that holds lines.
@@ -73,6 +73,14 @@ impl Sources {
         }
     }
 
+    /// The policy lines on a user's own entry, without regard to where it stands.
+    pub(crate) fn user_lines(attributes: &Attributes) -> Option<PolicyObject> {
+        static KEY: LazyLock<Arc<str>> = LazyLock::new(|| SETTING.into());
+        let values = attributes.values(SETTING);
+        let lines = values.iter().map(|value| (&*KEY, &**value));
+        (!values.is_empty()).then(|| PolicyObject::read(None, Carrier::User, lines, Since::default()))
+    }
+
     /// Reads a whole snapshot, forgetting what was before.
     pub(crate) fn load(&mut self, snapshot: &Snapshot) {
         self.carried.clear();
@@ -97,24 +105,24 @@ impl Sources {
     fn read_policy(&mut self, snapshot: &Snapshot, id: ObjectId, object: Option<&Arc<Object>>, touched: &mut Touched) {
         let mut now = object.and_then(|object| carried(snapshot, object));
         let before = self.carried.get(&id);
-        if let (Some(now), Some(before)) = (&mut now, before) {
-            if now.governs == before.governs {
-                let mut policy = PolicyObject::clone(&now.policy);
-                policy.keep_since(&before.policy);
-                if policy == *before.policy {
-                    return;
-                }
-                now.policy = Arc::new(policy);
+        if let (Some(now), Some(before)) = (&mut now, before)
+            && now.governs == before.governs
+        {
+            let mut policy = PolicyObject::clone(&now.policy);
+            policy.keep_since(&before.policy);
+            if policy == *before.policy {
+                return;
             }
+            now.policy = Arc::new(policy);
         }
-        if let Some(before) = self.carried.remove(&id) {
-            if let Some(target) = before.governs {
-                touched.governed.insert(target);
-                if let Some(policies) = self.governing.get_mut(&target) {
-                    policies.retain(|policy| policy.id != Some(id));
-                    if policies.is_empty() {
-                        self.governing.remove(&target);
-                    }
+        if let Some(before) = self.carried.remove(&id)
+            && let Some(target) = before.governs
+        {
+            touched.governed.insert(target);
+            if let Some(policies) = self.governing.get_mut(&target) {
+                policies.retain(|policy| policy.id != Some(id));
+                if policies.is_empty() {
+                    self.governing.remove(&target);
                 }
             }
         }
@@ -134,22 +142,23 @@ impl Sources {
             .filter(|object| object.kind == Kind::Server)
             .map(|object| Placed { container: container_of(snapshot, id), server: Arc::new(ServerObject::read(object)) });
         let before = self.servers.get(&id);
-        if let (Some(now), Some(before)) = (&now, before) {
-            if now.container == before.container && now.server == before.server {
-                return;
-            }
+        if let (Some(now), Some(before)) = (&now, before)
+            && now.container == before.container
+            && now.server == before.server
+        {
+            return;
         }
         for placed in before.into_iter().chain(&now) {
             if let Some(container) = placed.container {
                 touched.served.extend(placed.server.roles.iter().map(|role| (container, Arc::clone(role))));
             }
         }
-        if let Some(container) = self.servers.remove(&id).and_then(|before| before.container) {
-            if let Some(there) = self.serving.get_mut(&container) {
-                there.retain(|server| server.id != id);
-                if there.is_empty() {
-                    self.serving.remove(&container);
-                }
+        if let Some(container) = self.servers.remove(&id).and_then(|before| before.container)
+            && let Some(there) = self.serving.get_mut(&container)
+        {
+            there.retain(|server| server.id != id);
+            if there.is_empty() {
+                self.serving.remove(&container);
             }
         }
         if let Some(now) = now {

@@ -63,16 +63,18 @@ pub enum Change {
 impl Snapshot {
     /// Makes this state the next one after `before`: numbers it, marks what differs among the objects touched and the pairs of
     /// group and member, and says what that is. Without a difference it stays the same state.
-    pub(super) fn seal(&mut self, before: &Self, touched: &BTreeSet<ObjectId>, pairs: &Pairs, at: Timestamp) -> Option<ChangeSet> {
+    pub(super) fn seal(&mut self, before: &Self, touched: &BTreeSet<ObjectId>, mut pairs: Pairs, at: Timestamp) -> Option<ChangeSet> {
         let generation = before.generation.next();
         let mut changes: Vec<Change> = touched.iter().filter_map(|id| self.seal_object(before, *id, generation, at)).collect();
-        let mut pairs = pairs.iter().peekable();
-        while let Some((group, _)) = pairs.peek().copied().copied() {
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut pairs = pairs.into_iter().peekable();
+        while let Some((group, _)) = pairs.peek().copied() {
             let (mut joined, mut left) = (Vec::new(), Vec::new());
             while let Some((_, member)) = pairs.next_if(|(of, _)| *of == group) {
-                match (before.groups.is_member(*member, group), self.groups.is_member(*member, group)) {
-                    (false, true) => joined.push(*member),
-                    (true, false) => left.push(*member),
+                match (before.groups.is_member(member, group), self.groups.is_member(member, group)) {
+                    (false, true) => joined.push(member),
+                    (true, false) => left.push(member),
                     _ => {}
                 }
             }

@@ -34,13 +34,22 @@ pub(crate) struct Held {
     pub(crate) again: bool,
 }
 
+/// The names by which a group holds one member.
+#[derive(Debug, Clone)]
+enum Names {
+    /// Nearly always.
+    One(Name),
+    /// The first is the one that is listed.
+    More(Vec<Name>),
+}
+
 /// Who is in which group.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Groups {
     /// Every member name, by group.
     pub(crate) held: OrdMap<(ObjectId, Name), Held>,
-    /// The same from the member's side: member, group, name.
-    of: OrdSet<(ObjectId, ObjectId, Name)>,
+    /// The same from the member's side: by which names a group holds it.
+    of: OrdMap<(ObjectId, ObjectId), Names>,
     /// Names that name nothing, and the groups that wait for them.
     waiting: OrdSet<(Name, ObjectId)>,
     /// Who has which login name (`uid`): what `memberUid` means.
@@ -51,8 +60,8 @@ pub(crate) struct Groups {
     pub(crate) resolved: OrdMap<ObjectId, u64>,
 }
 
-/// Pairs of group and member that may differ from before.
-pub(crate) type Pairs = std::collections::BTreeSet<(ObjectId, ObjectId)>;
+/// Pairs of group and member that may differ from before, in any order, more than once.
+pub(crate) type Pairs = Vec<(ObjectId, ObjectId)>;
 
 const LOWEST: ObjectId = ObjectId::from_bytes([0; 16]);
 
@@ -68,15 +77,11 @@ impl Groups {
     }
 
     pub(crate) fn groups_of(&self, member: ObjectId) -> impl Iterator<Item = ObjectId> {
-        let mut last = None;
-        self.holds(member, LOWEST)
-            .take_while(move |(of, _, _)| *of == member)
-            .map(|(_, group, _)| *group)
-            .filter(move |group| last.replace(*group) != Some(*group))
+        self.holds(member).map(|((_, group), _)| *group)
     }
 
     pub(crate) fn is_member(&self, member: ObjectId, group: ObjectId) -> bool {
-        self.holds(member, group).next().is_some_and(|(m, g, _)| (*m, *g) == (member, group))
+        self.of.contains_key(&(member, group))
     }
 
     /// What a name means now: a DN the object that has it, a login name the lowest id that has it.
@@ -96,15 +101,27 @@ impl Groups {
         self.uids.remove(&(uid, id));
     }
 
-    /// A group holds a name now, once more.
-    pub(crate) fn hold(&mut self, group: ObjectId, name: Name, member: Member, pairs: &mut Pairs) {
+    /// A group holds a name, in so many values more.
+    pub(crate) fn hold(
+        &mut self,
+        group: ObjectId,
+        name: Name,
+        values: u32,
+        object: Option<ObjectId>,
+        shown: impl FnOnce() -> Dn,
+        pairs: &mut Pairs,
+    ) {
         let key = (group, name);
         if let Some(held) = self.held.get_mut(&key) {
-            held.values += 1;
+            held.values += values;
             return;
         }
+        // A member of many groups has one name in all of them: keep it once.
+        let known = object.and_then(|id| self.holds(id).next()).and_then(|(_, names)| names.all().first().filter(|name| **name == key.1));
+        let key = known.map_or(key, |name| (group, name.clone()));
+        let member = object.map_or_else(|| Member::Dangling(shown()), Member::Object);
         let again = self.enter(&key, &member, pairs);
-        self.held.insert(key, Held { member, values: 1, again });
+        self.held.insert(key, Held { member, values, again });
     }
 
     /// A group holds a name once less.
@@ -118,21 +135,26 @@ impl Groups {
     }
 
     /// A group holds a name in so many values. Where the name means nobody now, it keeps whom it held.
-    pub(crate) fn set(&mut self, group: ObjectId, name: Name, values: u32, means: Option<Member>, shown: Dn, pairs: &mut Pairs) {
-        match (self.held.get_mut(&(group, name.clone())), means) {
-            (Some(held), Some(means)) if held.member != means => {
-                held.values = values;
-                self.turn(group, name, means, pairs);
-            }
-            (Some(held), _) => held.values = values,
-            (None, means) => {
-                self.hold(group, name.clone(), means.unwrap_or(Member::Dangling(shown)), pairs);
-                if values > 1
-                    && let Some(held) = self.held.get_mut(&(group, name))
-                {
-                    held.values = values;
-                }
-            }
+    pub(crate) fn set(
+        &mut self,
+        group: ObjectId,
+        name: Name,
+        values: u32,
+        object: Option<ObjectId>,
+        shown: impl FnOnce() -> Dn,
+        pairs: &mut Pairs,
+    ) {
+        let key = (group, name);
+        let (same, turned) = match (self.held.get(&key), object) {
+            (None, _) => return self.hold(group, key.1, values, object, shown, pairs),
+            (Some(held), Some(id)) => (held.values == values, held.member != Member::Object(id)),
+            (Some(held), None) => (held.values == values, false),
+        };
+        if !same && let Some(held) = self.held.get_mut(&key) {
+            held.values = values;
+        }
+        if let (true, Some(id)) = (turned, object) {
+            self.turn(group, key.1, Member::Object(id), pairs);
         }
     }
 
@@ -171,7 +193,7 @@ impl Groups {
 
     /// The groups and names by which an object is held.
     pub(crate) fn held_by(&self, member: ObjectId) -> Vec<(ObjectId, Name)> {
-        self.holds(member, LOWEST).take_while(|(of, _, _)| *of == member).map(|(_, group, name)| (*group, name.clone())).collect()
+        self.holds(member).flat_map(|((_, group), names)| names.all().iter().map(|name| (*group, name.clone()))).collect()
     }
 
     /// The groups that wait for a name or for one below it.
@@ -190,46 +212,64 @@ impl Groups {
     /// How many values stand for objects, and how many dangle, by the indexes.
     #[cfg(test)]
     pub(crate) fn index_sizes(&self) -> (usize, usize) {
-        (self.of.len(), self.waiting.len())
+        (self.of.values().map(|names| names.all().len()).sum(), self.waiting.len())
     }
 
-    fn holds(&self, member: ObjectId, group: ObjectId) -> impl Iterator<Item = &(ObjectId, ObjectId, Name)> {
-        self.of.range::<_, (ObjectId, ObjectId, Name)>((member, group, Name::default())..)
+    fn holds(&self, member: ObjectId) -> impl Iterator<Item = (&(ObjectId, ObjectId), &Names)> {
+        self.of.range::<_, (ObjectId, ObjectId)>((member, LOWEST)..).take_while(move |((of, _), _)| *of == member)
     }
 
     /// Enters what a name stands for into the indexes; says whether another name of the group stands for it already.
     fn enter(&mut self, (group, name): &(ObjectId, Name), member: &Member, pairs: &mut Pairs) -> bool {
-        match member {
-            Member::Object(id) => {
-                let again = self.is_member(*id, *group);
-                self.of.insert((*id, *group, name.clone()));
-                pairs.insert((*group, *id));
-                again
-            }
-            Member::Dangling(_) => {
-                self.waiting.insert((name.clone(), *group));
-                false
-            }
+        let Member::Object(id) = member else {
+            self.waiting.insert((name.clone(), *group));
+            return false;
+        };
+        pairs.push((*group, *id));
+        if let Some(names) = self.of.get_mut(&(*id, *group)) {
+            names.add(name.clone());
+            return true;
         }
+        self.of.insert((*id, *group), Names::One(name.clone()));
+        false
     }
 
     fn leave(&mut self, (group, name): &(ObjectId, Name), held: &Held, pairs: &mut Pairs) {
-        match &held.member {
-            Member::Object(id) => {
-                self.of.remove(&(*id, *group, name.clone()));
-                pairs.insert((*group, *id));
-                if held.again {
-                    return;
-                }
-                // Another name that stands for the object is listed from now on.
-                let heir = self.holds(*id, *group).next().filter(|(m, g, _)| (m, g) == (id, group));
-                if let Some(heir) = heir.map(|(_, _, name)| (*group, name.clone()))
-                    && let Some(other) = self.held.get_mut(&heir)
-                {
-                    other.again = false;
-                }
-            }
-            Member::Dangling(_) => drop(self.waiting.remove(&(name.clone(), *group))),
+        let Member::Object(id) = &held.member else {
+            self.waiting.remove(&(name.clone(), *group));
+            return;
+        };
+        pairs.push((*group, *id));
+        let key = (*id, *group);
+        let Some(first) = self.of.get_mut(&key).and_then(|names| names.remove(name)) else {
+            self.of.remove(&key);
+            return;
+        };
+        if let Some(other) = self.held.get_mut(&(*group, first)) {
+            other.again = false;
         }
+    }
+}
+
+impl Names {
+    fn all(&self) -> &[Name] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::More(names) => names,
+        }
+    }
+
+    fn add(&mut self, name: Name) {
+        match self {
+            Self::One(first) => *self = Self::More(vec![first.clone(), name]),
+            Self::More(names) => names.push(name),
+        }
+    }
+
+    /// Takes a name out; gives the one that is listed from now on, if there is one.
+    fn remove(&mut self, name: &Name) -> Option<Name> {
+        let Self::More(names) = self else { return None };
+        names.retain(|other| other != name);
+        names.first().cloned()
     }
 }

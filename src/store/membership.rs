@@ -3,16 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::groups::{Groups, Member, Pairs};
-use super::name::{Name, unreadable};
+use super::name::Name;
 use super::tree::Tree;
+use super::values::{self, ATTRIBUTES, Raw, Reader};
 use super::{Object, Snapshot};
 use crate::model::{Dn, Kind, ObjectId};
-
-/// The attributes that list members.
-const ATTRIBUTES: [&str; 3] = ["member", "uniquemember", "memberuid"];
-
-/// One member value: the attribute's place in [`ATTRIBUTES`], and the octets.
-type Raw<'a> = (usize, &'a [u8]);
 
 /// Brings the groups up to date with a tree that changed. `told` are the groups that the directory told anew, whether or not
 /// with the same values.
@@ -56,11 +51,12 @@ pub(crate) fn update(
             }
         }
     }
+    let mut reader = Reader::new(tree);
     for id in touched.union(told) {
         let was = before.get(*id).map(|o| &**o).filter(|was| is_group(was));
         let Some(is) = tree.get(*id).filter(|is| is_group(is)) else { continue };
         if told.contains(id) || was.is_none_or(|was| was.attributes != is.attributes) {
-            tell(tree, groups, *id, was, is, &mut pairs);
+            tell(&mut reader, groups, *id, was, is, &mut pairs);
         }
     }
     pairs
@@ -100,33 +96,37 @@ fn let_go(tree: &Tree, groups: &mut Groups, id: ObjectId, dn: &Dn, pairs: &mut P
 }
 
 /// The directory told a group: what it lists more, what it lists no longer, and what its names mean by now.
-fn tell(tree: &Tree, groups: &mut Groups, id: ObjectId, was: Option<&Object>, is: &Object, pairs: &mut Pairs) {
+fn tell(reader: &mut Reader<'_>, groups: &mut Groups, id: ObjectId, was: Option<&Object>, is: &Object, pairs: &mut Pairs) {
     let fresh = groups.resolved.get(&id) == Some(&groups.renames);
     if let (true, Some(was)) = (fresh, was) {
         // No name changed its meaning since the values were resolved: only the differences need reading, which
         // matters when a server sends 100,000 values because one was added.
         let (gone, come) = difference(was, is);
         // What came first: a value that is only spelled differently keeps whom it held.
-        for (name, dn) in come.into_iter().filter_map(read) {
-            let member = groups.resolve(tree, &name).map_or(Member::Dangling(dn), Member::Object);
-            groups.hold(id, name, member, pairs);
+        for raw in come {
+            if let Some((name, object)) = reader.read(groups, raw) {
+                groups.hold(id, name, 1, object, || values::shown(raw), pairs);
+            }
         }
-        for (name, _) in gone.into_iter().filter_map(read) {
-            groups.release(id, name, pairs);
+        for raw in gone {
+            if let Some((name, _)) = reader.read(groups, raw) {
+                groups.release(id, name, pairs);
+            }
         }
         return;
     }
-    let mut wanted: BTreeMap<Name, (u32, Dn)> = BTreeMap::new();
-    for (name, dn) in values(is).filter_map(read) {
-        wanted.entry(name).or_insert((0, dn)).0 += 1;
+    let mut wanted: BTreeMap<Name, (u32, Raw<'_>, Option<ObjectId>)> = BTreeMap::new();
+    for raw in values::of(is) {
+        if let Some((name, object)) = reader.read(groups, raw) {
+            wanted.entry(name).or_insert((0, raw, object)).0 += 1;
+        }
     }
     let stale: Vec<Name> = groups.names(id).map(|(name, _)| name).filter(|name| !wanted.contains_key(*name)).cloned().collect();
     for name in stale {
         groups.drop_name(id, name, pairs);
     }
-    for (name, (count, dn)) in wanted {
-        let member = groups.resolve(tree, &name).map(Member::Object);
-        groups.set(id, name, count, member, dn, pairs);
+    for (name, (count, raw, object)) in wanted {
+        groups.set(id, name, count, object, || values::shown(raw), pairs);
     }
     groups.resolved.insert(id, groups.renames);
 }
@@ -148,35 +148,4 @@ fn difference<'a>(was: &'a Object, is: &'a Object) -> (Vec<Raw<'a>>, Vec<Raw<'a>
     gone.sort_unstable();
     come.sort_unstable();
     (gone, come)
-}
-
-fn values(object: &Object) -> impl Iterator<Item = Raw<'_>> {
-    ATTRIBUTES.iter().enumerate().flat_map(|(index, name)| object.attributes.values(name).iter().map(move |value| (index, &**value)))
-}
-
-/// The name that a value means, and how it is shown while it names nothing. `None`: the empty DN, which stands for nobody
-/// in classes that demand a member.
-fn read((attribute, value): Raw<'_>) -> Option<(Name, Dn)> {
-    let shown = ["member", "uniqueMember", "memberUid"].get(attribute).copied().unwrap_or_default();
-    let Ok(text) = std::str::from_utf8(value) else {
-        let dn = unreadable(shown, value);
-        return Some((Name::of(&dn), dn));
-    };
-    if shown == "memberUid" {
-        return (!text.trim().is_empty()).then(|| (Name::of_uid(text), unreadable(shown, text.trim().as_bytes())));
-    }
-    let text = if shown == "uniqueMember" { without_uid(text) } else { text };
-    // What is no DN is shown as it is, and names nothing.
-    let dn = text.parse::<Dn>().unwrap_or_else(|_| unreadable(shown, value));
-    (!dn.is_empty()).then(|| (Name::of(&dn), dn))
-}
-
-/// RFC 4517 §3.3.21: a Name And Optional UID ends with `#'0101'B`, which distinguishes entries that had the name one after
-/// the other; nobody uses it for anything.
-fn without_uid(text: &str) -> &str {
-    let bits = |rest: &str| rest.strip_suffix("'B").is_some_and(|bits| bits.bytes().all(|b| matches!(b, b'0' | b'1')));
-    match text.rsplit_once("#'") {
-        Some((dn, rest)) if bits(rest) => dn,
-        _ => text,
-    }
 }

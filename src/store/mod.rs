@@ -20,6 +20,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod values;
 mod writer;
 
 pub use change::{Change, ChangeSet};

@@ -34,6 +34,11 @@ impl Name {
         Self(text.into())
     }
 
+    /// The key of the name one RDN below.
+    pub(crate) fn child(&self, rdn: &Rdn) -> Self {
+        if self.0.is_empty() { Self(Arc::clone(rdn.shared_key())) } else { Self(format!("{}\0{}", self.0, rdn.key()).into()) }
+    }
+
     /// The key of a login name (RFC 2307 `memberUid`), which names whoever has it as `uid`.
     pub(crate) fn of_uid(uid: &str) -> Self {
         Self(format!("{UID}{}", fold(uid)).into())

@@ -15,6 +15,8 @@ use crate::model::{Dn, Kind, ObjectId, Rdn};
 pub(crate) struct Refresh {
     told: BTreeMap<ObjectId, Told>,
     count: u64,
+    /// The name of the entry before: siblings come one after the other, and share what is above.
+    last: Dn,
 }
 
 #[derive(Debug)]
@@ -40,8 +42,10 @@ pub(crate) struct Batch {
 }
 
 impl Refresh {
-    pub(crate) fn apply(&mut self, entry: Entry) {
+    pub(crate) fn apply(&mut self, mut entry: Entry) {
         self.count += 1;
+        entry.dn = share_above(entry.dn, &self.last);
+        self.last.clone_from(&entry.dn);
         self.told.insert(entry.id, Told::Entry(self.count, Box::new(entry)));
     }
 
@@ -79,8 +83,9 @@ impl Batch {
     /// Works the batch into a tree. Returns what was touched, and which objects were told as part of a list.
     ///
     /// The order: what is gone goes; what moves is taken out, so that no stale name is found; then the entries are placed from
-    /// the top down, so that each finds its parent. Whatever is not told stays with its parent, by id.
-    pub(crate) fn apply(self, tree: &mut Tree) -> (Work, BTreeSet<ObjectId>) {
+    /// the top down, so that each finds its parent. Whatever is not told stays with its parent, by id. `names` are the
+    /// attribute names that all entries share.
+    pub(crate) fn apply(self, tree: &mut Tree, names: &mut BTreeSet<Arc<str>>) -> (Work, BTreeSet<ObjectId>) {
         let mut work = Work::default();
         let old = tree.clone();
         let told: BTreeSet<ObjectId> = self.entries.iter().map(|entry| entry.id).collect();
@@ -96,7 +101,8 @@ impl Batch {
         }
         // A stable sort: of two entries with one name the later one stays the later one.
         entries.sort_by(|(depth, name, _), (other_depth, other, _)| (depth, name).cmp(&(other_depth, other)));
-        for (_, name, entry) in entries {
+        for (_, name, mut entry) in entries {
+            entry.attributes.share(names);
             place(tree, entry, &name, &out, &mut work);
         }
         tree.prune(&mut work);
@@ -144,6 +150,15 @@ impl Batch {
             }
         }
     }
+}
+
+/// The same name, with the RDNs above the leaf taken from a sibling's where they are spelled alike.
+fn share_above(dn: Dn, sibling: &Dn) -> Dn {
+    let (Some((leaf, above)), Some((_, shared))) = (dn.rdns().split_first(), sibling.rdns().split_first()) else { return dn };
+    if !above.iter().map(Rdn::as_str).eq(shared.iter().map(Rdn::as_str)) {
+        return dn;
+    }
+    Dn::from_rdns([leaf].into_iter().chain(shared).cloned().collect())
 }
 
 /// Whether a DN names an object otherwise than it is named: another place, another RDN, or another spelling of what is its own.

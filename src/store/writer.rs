@@ -1,6 +1,7 @@
 //! The one writer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::refresh::{Batch, Refresh};
 use super::{ChangeSet, Snapshot, membership};
@@ -24,6 +25,8 @@ pub struct Store {
     live: Snapshot,
     refresh: Option<Refresh>,
     cookie: Option<Cookie>,
+    /// The names of attributes, shared by all entries. There are as many as the schema has, and feeds ask for few.
+    names: BTreeSet<Arc<str>>,
 }
 
 /// What an event did.
@@ -48,7 +51,7 @@ impl Store {
 
     /// A store that goes on from a saved state.
     pub fn resume(snapshot: Snapshot, cookie: Option<Cookie>) -> Self {
-        Self { live: snapshot, refresh: None, cookie }
+        Self { live: snapshot, cookie, ..Self::default() }
     }
 
     /// The state now. Until the first refresh is complete it is empty, and says that it is incomplete.
@@ -135,7 +138,7 @@ impl Store {
     /// Makes the next state of this one and a batch of what was told.
     fn merge(&mut self, batch: Batch, at: Timestamp) -> Applied {
         let before = self.live.clone();
-        let (work, told) = batch.apply(&mut self.live.tree);
+        let (work, told) = batch.apply(&mut self.live.tree, &mut self.names);
         let Snapshot { tree, groups, .. } = &mut self.live;
         let pairs = membership::update(&before, tree, groups, &work.touched, &told);
         // Only clashes that lasted: in a list, two entries that swapped names clash for a moment.
@@ -143,7 +146,7 @@ impl Store {
         let lasted = |(_, older): &&(ObjectId, ObjectId)| displaced(&self.live, *older) && !displaced(&before, *older);
         let clashes: BTreeMap<ObjectId, ObjectId> = work.clashes.iter().filter(lasted).map(|(newer, older)| (*older, *newer)).collect();
         let faults = clashes.into_iter().take(FAULTS_MAX).map(|(older, newer)| name_taken(&self.live, newer, older)).collect();
-        Applied { changes: self.live.seal(&before, &work.touched, &pairs, at), checkpoint: None, faults }
+        Applied { changes: self.live.seal(&before, &work.touched, pairs, at), checkpoint: None, faults }
     }
 }
 

@@ -61,6 +61,8 @@ impl Gate {
         // RFC 7616 §3.4.4: a hashed username is not asked for, so that none is looked for.
         let account = self.credentials.account(&ours.username).filter(|_| !ours.userhash).ok_or(Why::Wrong)?;
         let secret = account.secret(ours.algorithm).ok_or(Why::Wrong)?;
+        // The URI that the client hashed is not compared with the one that came: proxies rewrite it (RFC 3261 §22.4), and what the
+        // identity may ask for is decided by the request itself, not by this.
         digest::verify(&ours, secret, method).map_err(|_| Why::Wrong)?;
         let count = ours.nonce_count().unwrap_or(0);
         match self.nonces.spend(now_s, source, &ours.nonce, count) {
@@ -69,7 +71,7 @@ impl Gate {
         }
     }
 
-    /// RFC 8760 §2.4: one challenge for each algorithm, the preferred one first.
+    /// RFC 8760 §2.3: one challenge for each algorithm, the preferred one first.
     fn challenges(&mut self, now_s: u32, source: IpAddr, stale: bool) -> Vec<String> {
         let nonce = self.nonces.make(now_s, source);
         let algorithms: &[Algorithm] = if self.allow_md5 { &[Algorithm::Sha256, Algorithm::Md5] } else { &[Algorithm::Sha256] };

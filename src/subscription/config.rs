@@ -11,7 +11,7 @@ use crate::sip::transaction::Timing;
 pub struct NotifierConfig {
     /// Who may subscribe.
     pub auth: AuthMode,
-    /// Whether to offer MD5 beside SHA-256 (RFC 8760 §2.6), for phones that know nothing else.
+    /// Whether to offer MD5 beside SHA-256 (RFC 8760), for phones that know nothing else.
     pub allow_md5: bool,
     /// How long a nonce is good: a captured one is of no use after that, and a phone that comes later is challenged once more.
     pub nonce_lifetime: Duration,
@@ -22,7 +22,7 @@ pub struct NotifierConfig {
     pub on_timeout: OnTimeout,
     /// RFC 3261 §18.1.1: a NOTIFY larger than this, in octets, goes over TCP if it can. 1300 leaves room for an MTU of 1500.
     pub udp_max_request_bytes: usize,
-    /// The duration of a subscription that asks for none, in seconds (RFC 6080 §6.3: 86,400).
+    /// The duration of a subscription that asks for none, in seconds (RFC 6080 §6.4: 86,400).
     pub expires_default_s: u32,
     /// The shortest duration, in seconds; less is answered with 423. Over an hour it has no effect (RFC 6665 §4.2.1.1).
     pub expires_min_s: u32,

@@ -28,8 +28,6 @@ pub mod phase;
 mod reason;
 mod subscribe;
 mod table;
-#[cfg(test)]
-mod tests;
 
 pub use config::{AuthMode, NotifierConfig, OnTimeout};
 pub use counters::Counters;
@@ -37,3 +35,6 @@ pub use credentials::{Account, Credentials};
 pub use endpoint::{Endpoint, EndpointState};
 pub use notifier::Notifier;
 pub use reason::Reason;
+
+#[cfg(test)]
+mod tests;

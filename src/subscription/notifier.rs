@@ -28,7 +28,7 @@ pub(super) const SUPPORT: Support<'static> = Support {
     methods: &[Method::Subscribe, Method::Options, Method::Cancel],
     schemes: &[Scheme::Sip, Scheme::Sips],
     extensions: &[],
-    // RFC 6080 §6.5: the body of a SUBSCRIBE is ignored.
+    // RFC 6080 §6.3: the body of a SUBSCRIBE is ignored.
     reads: None,
     // Whether a subscriber takes what we send is nobody's business before he has proved who he is.
     sends: &[],

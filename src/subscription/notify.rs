@@ -1,5 +1,6 @@
 //! NOTIFY: whose turn it is, which way it goes, and what its answer means (RFC 6665 §4.2.2).
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use super::dialog::{Notice, State, own_host_port, put_branch};
 use super::notifier::Notifier;
 use super::phase::{Effect, Input, Phase};
 use super::reason::Reason;
-use super::table::{Subscription, SubscriptionId, Way};
+use super::table::{Subscription, SubscriptionId, Table, Way};
 use crate::sip::transaction::{SendError, Target, Transmit};
 use crate::sip::{Message, Method, Transport, check_response};
 
@@ -33,10 +34,12 @@ impl Notifier {
             Effect::Queue if !subscription.queued.paced && !subscription.queued.first => {
                 subscription.queued.paced = true;
                 self.paced.push_back(id);
+                sweep(&mut self.paced, &self.table);
             }
             Effect::QueueFirst if !subscription.queued.first => {
                 subscription.queued.first = true;
                 self.first.push_back(id);
+                sweep(&mut self.first, &self.table);
             }
             // It is queued already; or whoever gave it its turn sends.
             Effect::Queue | Effect::QueueFirst | Effect::None | Effect::Send | Effect::SendLast => {}
@@ -225,7 +228,11 @@ impl Notifier {
                 self.wait(now, id, RETRY_BUSY);
             }
             (_, Way::Flow | Way::Stream) => self.reroute(now, id),
-            // RFC 3261 §8.1.3.1: a failure of the transport is treated as no answer.
+            // A network or a name service that fails on this side says nothing of the subscriber.
+            (SendError::Unreachable | SendError::Unresolved, Way::Only) => {
+                self.counters.postponed += 1;
+                self.step(now, id, Input::Failed);
+            }
             (_, Way::Only) => self.unreached(now, id),
         }
     }
@@ -287,6 +294,14 @@ impl Notifier {
             self.step(now, id, Input::RetryDue);
         }
         self.arm(id);
+    }
+}
+
+/// Forgets the places of subscriptions that ended while they were queued, when they are the greater part: the queue then holds no more
+/// than twice the subscriptions.
+fn sweep(queue: &mut VecDeque<SubscriptionId>, table: &Table) {
+    if queue.len() > 2 * table.len() + 64 {
+        queue.retain(|id| table.get(*id).is_some());
     }
 }
 

@@ -127,7 +127,7 @@ impl Phase {
         match (self, input) {
             // RFC 6665 §4.2.1.2: every 2xx to a SUBSCRIBE is followed at once by a NOTIFY.
             (Calm | Ready | Waiting | Suspended, Subscribed) => (Ready, Effect::QueueFirst),
-            // RFC 5875 §4.4 (for any package here): no further NOTIFY until the one before is answered.
+            // RFC 5875 (and for any package here): no further NOTIFY until the one before is answered.
             (Flying | Stale, Subscribed | Published) => (Stale, Effect::None),
             (Calm, Published) => (Ready, Effect::Queue),
             (Calm | Ready | Waiting | Suspended, Unsubscribed) => (ReadyLast, Effect::QueueFirst),
@@ -145,7 +145,7 @@ impl Phase {
             (FlyingLast, Accepted | Failed) => (Gone, Effect::Remove),
             // RFC 6665 §4.2.2: the codes that end a subscription end it without another word.
             (Flying | Stale | FlyingThenLast | FlyingLast, Refused) => (Gone, Effect::Remove),
-            // RFC 6665 §4.2.2, RFC 5057 §5: other failures concern the NOTIFY, not the subscription.
+            // RFC 6665 §4.2.2, RFC 5057: other failures concern the NOTIFY, not the subscription.
             (Flying | Stale, Failed) => (Waiting, Effect::Wait),
             (Waiting, RetryDue) => (Ready, Effect::Queue),
             // RFC 6665 §4.2.2: on a timeout the subscription SHOULD be removed. Phones lose their function over one lost NOTIFY

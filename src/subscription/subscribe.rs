@@ -109,7 +109,7 @@ impl Notifier {
     fn begin(&mut self, now: Instant, from: Path, request: &Message<'_>, identity: Option<&Aor>) -> Result<Accepted, Answer> {
         let event = event_of(request)?;
         let aor = self.resource(request, &event)?;
-        // RFC 6080 §5.1.4: a user profile is asked for by its own user, in From as well. RFC 6080 §6.7: 403.
+        // RFC 6080 §5.1.4: a user profile is asked for by its own user, in From as well. RFC 6080 §6.6: 403.
         let sender = request.from().ok().and_then(|from| from.uri.as_str().parse::<Aor>().ok());
         if identity.is_some_and(|identity| *identity != aor) || sender.is_none_or(|sender| !same_record(&sender, &aor)) {
             return Err(Answer::new(403));
@@ -207,7 +207,7 @@ impl Notifier {
             Some(named) => named.eq_ignore_ascii_case("user"),
             None => known.is_some() || uri.user.is_some_and(|user| !looks_like_a_device(user)),
         };
-        // RFC 6080 §6.7: 404 for a profile type that is not served; 403 for a user who is not known.
+        // RFC 6080 §6.6: 404 for a profile type that is not served; 403 for a user who is not known.
         match (is_user, known.or(aor)) {
             (true, Some(aor)) => Ok(aor),
             _ => Err(Answer::new(404)),
@@ -268,7 +268,7 @@ fn is_dialog(subscription: &Subscription, request: &Message<'_>) -> bool {
     subscription.dialog.call_id() == call_id.as_bytes() && subscription.dialog.remote_tag() == remote_tag.as_bytes()
 }
 
-/// RFC 6665 §4.2.1.1: the package must be one that is served. RFC 6665 §7.2: 489 says which are.
+/// RFC 6665 §4.2.1.1: the package must be one that is served. RFC 6665 §8.3.2: 489 says which are.
 fn event_of<'a>(request: &Message<'a>) -> Result<Event<'a>, Answer> {
     match request.event() {
         Ok(Some(event)) if event.package.eq_ignore_ascii_case(PACKAGE) => Ok(event),

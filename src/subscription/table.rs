@@ -278,3 +278,14 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A million of them fit into a small machine.
+    #[test]
+    fn a_subscription_is_small() {
+        assert!(size_of::<Subscription>() <= 450, "{}", size_of::<Subscription>());
+    }
+}

@@ -14,6 +14,7 @@
 //! slapd.delete("cn=a,…"); slapd.delete_tree("ou=a,…");
 //! slapd.search("dc=corp,dc=example", "(objectClass=*)", &["1.1"]);  // LDIF text, ldapsearch -LLL
 //! slapd.kill();               // SIGKILL            slapd.stop();  // SIGTERM, waits          slapd.restart();  // same port, same data
+//! slapd.slapadd(LDIF, &["-w"]);                       // into the files, while it is stopped
 //! slapd.pause(); slapd.resume();                      // SIGSTOP, SIGCONT: the connection stands, nothing answers
 //! ```
 //!
@@ -54,7 +55,6 @@ pub struct Setup {
     global: String,
     database: String,
     session_log: u32,
-    context_csn: bool,
     tls: Option<Tls>,
 }
 
@@ -69,7 +69,7 @@ pub struct Tls {
 impl Setup {
     /// A server that holds these content records.
     pub fn new(ldif: impl Into<String>) -> Self {
-        Self { ldif: ldif.into(), global: String::new(), database: String::new(), session_log: 10_000, context_csn: true, tls: None }
+        Self { ldif: ldif.into(), global: String::new(), database: String::new(), session_log: 10_000, tls: None }
     }
 
     /// Adds lines to the global part of slapd.conf.
@@ -90,12 +90,6 @@ impl Setup {
         self
     }
 
-    /// Loads the records without writing contextCSN (`slapadd` without `-w`), which makes syncrepl miss them.
-    pub fn stale_context_csn(mut self) -> Self {
-        self.context_csn = false;
-        self
-    }
-
     /// Offers ldaps:// on a second port and StartTLS on the first.
     pub fn tls(mut self, tls: &Tls) -> Self {
         self.tls = Some(tls.clone());
@@ -109,13 +103,7 @@ impl Setup {
         std::fs::write(dir.path().join("slapd.conf"), self.config(dir.path())).unwrap();
         let mut slapd = Slapd { dir, ldap: free_port(), ldaps: self.tls.is_some().then(free_port), child: None };
         if !self.ldif.is_empty() {
-            let ldif = slapd.dir.path().join("content.ldif");
-            std::fs::write(&ldif, &self.ldif).unwrap();
-            let mut slapadd = Command::new("slapadd");
-            slapadd.args(["-q", "-f"]).arg(slapd.dir.path().join("slapd.conf")).arg("-l").arg(&ldif);
-            // Without -w contextCSN is stale, and syncrepl misses entries.
-            slapadd.args(self.context_csn.then_some("-w"));
-            run(&mut slapadd, "");
+            slapd.slapadd(&self.ldif, &["-q", "-w"]);
         }
         slapd.restart();
         slapd
@@ -134,7 +122,7 @@ impl Setup {
         writeln!(
             text,
             "pidfile {dir}/slapd.pid\nargsfile {dir}/slapd.args\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\n\
-             loglevel none\nthreads 4"
+             loglevel none\nsizelimit unlimited\nthreads 4"
         )
         .unwrap();
         if let Some(tls) = &self.tls {
@@ -278,6 +266,16 @@ impl Slapd {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.child = Some(child);
+    }
+
+    /// Loads records into the files, while it is down. Without `-w` contextCSN stays as it is, and syncrepl misses them.
+    pub fn slapadd(&self, records: &str, arguments: &[&str]) {
+        assert!(self.child.is_none(), "slapadd needs the files for itself");
+        let ldif = self.dir.path().join("content.ldif");
+        std::fs::write(&ldif, records).unwrap();
+        let mut slapadd = Command::new("slapadd");
+        slapadd.args(arguments).arg("-f").arg(self.dir.path().join("slapd.conf")).arg("-l").arg(&ldif);
+        run(&mut slapadd, "");
     }
 
     /// Freezes it (SIGSTOP): its connections stand, and nothing answers.

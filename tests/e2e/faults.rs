@@ -8,8 +8,8 @@ use crate::common::daemon::{Daemon, ask, json, text};
 use crate::common::document::{servers, value};
 use crate::common::organisation::{people, sample, unit};
 use crate::common::sipp::{Phones, Wire};
-use crate::common::slapd::Slapd;
-use crate::common::{PATIENCE, alone, shared};
+use crate::common::slapd::Setup;
+use crate::common::{PATIENCE, shared};
 
 /// The faults in what `check --json` says.
 pub(crate) fn list(answer: &Value) -> Vec<Value> {
@@ -44,17 +44,17 @@ impl Directory {
         (out.status.code(), list(&json(&out)))
     }
 
-    /// The only fault of `check`; it must be of this severity, about this object, and its text must hold these words.
-    fn only_fault(&self, severity: &str, dn: &str, words: &[&str]) {
-        let (code, faults) = self.check();
+    /// The only fault of `check`: its severity, code and object, and words that its text must hold.
+    fn only_fault(&self, severity: &str, code: &str, dn: &str, words: &[&str]) {
+        let (exit, faults) = self.check();
         let [fault] = faults.as_slice() else { panic!("one fault expected: {faults:#?}") };
-        assert_eq!(fault["severity"], severity, "{fault:#}");
+        assert_eq!((&fault["severity"], &fault["code"]), (&Value::from(severity), &Value::from(code)), "{fault:#}");
         assert_eq!(fault["place"]["object"]["dn"], dn, "{fault:#}");
         let said = format!("{} {} {}", fault["what"], fault["remedy"], fault["place"]);
         for word in words {
             assert!(said.contains(word), "{word}: {fault:#}");
         }
-        assert_eq!(code, Some(i32::from(severity == "error")), "{fault:#}");
+        assert_eq!(exit, Some(i32::from(severity == "error")), "{fault:#}");
     }
 
     /// A user's document, as a phone gets it.
@@ -77,7 +77,7 @@ fn a_malformed_policy_value_is_skipped() {
     let lab = format!("ou=Lab,{BERLIN}");
     let directory =
         Directory::with(&(unit(&lab, &["sip.expires = soon", "forward.delay = 33"]) + &person("lab", &lab, "mail: lab@corp.example\n")));
-    directory.only_fault("warning", &lab, &["dialcastSetting", "sip.expires", "soon"]);
+    directory.only_fault("warning", "policy.value", &lab, &["dialcastSetting", "sip.expires", "soon"]);
     let body = directory.document("lab@corp.example");
     // The next candidate is used: here what is built in. The OU's other line counts.
     assert_eq!(value(&body, "sip.expires").as_deref(), Some("3600"));
@@ -89,7 +89,7 @@ fn an_unknown_setting_is_told_with_the_nearest_name() {
     let _shared = shared();
     let lab = format!("ou=Lab,{BERLIN}");
     let directory = Directory::with(&(unit(&lab, &["sip.expire = 600"]) + &person("lab", &lab, "mail: lab@corp.example\n")));
-    directory.only_fault("warning", &lab, &["sip.expire", "sip.expires"]);
+    directory.only_fault("warning", "policy.setting", &lab, &["sip.expire", "sip.expires"]);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_dangling_group_member_waits_for_its_object() {
          member: uid=nobody,{BERLIN}\nmember: uid=anna,ou=Sales,{BERLIN}\n"
     );
     let directory = Directory::with(&record);
-    directory.only_fault("note", group, &["uid=nobody"]);
+    directory.only_fault("warning", "group.dangling", group, &["uid=nobody,ou=Berlin,dc=corp,dc=example"]);
     assert_eq!(value(&directory.document("anna@corp.example"), "forward.delay").as_deref(), Some("99"));
     // The object appears: it is a member.
     let directory = Directory::with(&(record + &person("nobody", BERLIN, "mail: nobody@corp.example\n")));
@@ -113,7 +113,7 @@ fn a_dangling_group_member_waits_for_its_object() {
 fn a_user_without_an_address_has_no_document() {
     let _shared = shared();
     let directory = Directory::with(&person("silent", BERLIN, "telephoneNumber: +49 30 23125 999\n"));
-    directory.only_fault("note", &format!("uid=silent,{BERLIN}"), &["address"]);
+    directory.only_fault("note", "account.no-address", &format!("uid=silent,{BERLIN}"), &["SIP address", "mail"]);
 }
 
 #[test]
@@ -129,7 +129,12 @@ fn one_address_belongs_to_the_older_user() {
         )
     };
     let directory = Directory::with(&(twin("young", 2024, "+49 30 23125 002") + &twin("old", 2020, "+49 30 23125 001")));
-    directory.only_fault("error", &format!("uid=young,{BERLIN}"), &["sip:twin@corp.example", &format!("uid=old,{BERLIN}")]);
+    directory.only_fault(
+        "error",
+        "account.address-taken",
+        &format!("uid=young,{BERLIN}"),
+        &["sip:twin@corp.example", &format!("uid=old,{BERLIN}")],
+    );
     let body = directory.document("twin@corp.example");
     assert!(body.contains("tel:+493023125001") && !body.contains("tel:+493023125002"), "{body}");
 }
@@ -138,7 +143,7 @@ fn one_address_belongs_to_the_older_user() {
 fn an_empty_unit_is_noted() {
     let _shared = shared();
     let empty = format!("ou=Empty,{BERLIN}");
-    Directory::with(&unit(&empty, &[])).only_fault("note", &empty, &["empty"]);
+    Directory::with(&unit(&empty, &[])).only_fault("note", "directory.empty", &empty, &[]);
 }
 
 #[test]
@@ -147,7 +152,7 @@ fn an_account_without_a_registrar_is_never_published() {
     let lab = format!("ou=Lab,{BERLIN}");
     let records = unit(&lab, &["sip.registrar unset"]) + &person("lab", &lab, "mail: lab@corp.example\n");
     let directory = Directory::with(&records);
-    directory.only_fault("error", &format!("uid=lab,{lab}"), &["registrar"]);
+    directory.only_fault("error", "account.no-registrar", &format!("uid=lab,{lab}"), &["sip:lab@corp.example", "sip.registrar"]);
 
     // One that had a document keeps it, and is told nothing.
     std::fs::write(&directory.path, sample() + &unit(&lab, &[]) + &person("lab", &lab, "mail: lab@corp.example\n")).unwrap();
@@ -172,25 +177,22 @@ fn replace(path: &Path, text: &str) {
 
 #[test]
 fn ten_thousand_users_in_one_unit() {
-    let _alone = alone();
+    let _shared = shared();
     let crowd = format!("ou=Crowd,{BERLIN}");
     let records: String =
         unit(&crowd, &["forward.delay = 10"]) + &(0..10).map(|t| people(&format!("c{t}x"), 1..=1000, &crowd)).collect::<String>();
     let directory = Directory::with(&records);
-    assert_eq!(directory.check(), (Some(0), vec![]));
+    directory.only_fault("note", "directory.crowd", &crowd, &["10000"]);
 
-    let slapd = Slapd::start(&(sample() + &records));
+    // An account that reads needs its limit lifted, as the README says: 500 entries is what slapd gives.
+    let slapd = Setup::new(sample() + &records).global("sizelimit unlimited").start();
     let out = ask(&["check", "--json", "--directory", &slapd.url()]);
-    assert_eq!((out.status.code(), list(&json(&out)).len()), (Some(0), 0), "{}", text(&out.stderr));
+    assert_eq!((out.status.code(), list(&json(&out)).len()), (Some(0), 1), "{}", text(&out.stderr));
     let daemon = Daemon::start(slapd.url());
     let mut phones = Phones::all(daemon.address, ["c0x001@corp.example", "c9x1000@corp.example", "anna@corp.example"], Wire::Udp);
     let mark = phones.mark();
     slapd.rename(&crowd, "ou=Crowd", Some("ou=Lisbon,dc=corp,dc=example"));
-    let answered = crate::common::sipp::now();
     let got = phones.wait("both of the crowd hear of the move", mark, PATIENCE, |got, _| got.len() == 2);
-    let slowest = got.values().flatten().map(|notify| notify.at.saturating_sub(answered)).max().unwrap();
-    eprintln!("an OU with 10,000 users moves: the last of its 2 phones {:.1} ms after the answer", slowest.as_secs_f64() * 1e3);
-    assert!(slowest.as_secs() < 1, "{slowest:?}");
     for notifies in got.values() {
         assert_eq!(servers(&notifies[0].body, "sip.outbound-proxy"), ["sips:lis1.corp.example", "sips:edge.corp.example"]);
     }

@@ -67,7 +67,7 @@ fn the_tour_of_the_readme() {
 
     assert!(shell(step("cp ")).status().unwrap().success());
     let daemon = start(step("dialcast serve "));
-    daemon.2.wait("the daemon is ready", 0, PATIENCE, |line| line.contains("ready"));
+    daemon.1.wait("the daemon is ready", 0, PATIENCE, |line| line.contains("ready"));
     let phone = start(step("dialcast subscribe "));
     phone.1.wait("anna's phone gets Berlin's proxies", 0, PATIENCE, |line| line.contains("ber1.corp.example"));
     let told = phone.1.all().len();

@@ -33,8 +33,8 @@ pub(super) struct SyncEntry {
     /// Its name; or, when that cannot be read, its text and the reason.
     pub(super) dn: Result<Dn, (String, String)>,
     pub(super) attributes: Attributes,
-    /// `modifyTimestamp`, which is not kept: it differs with every change of attributes that are not read.
-    pub(super) modified: Option<Vec<u8>>,
+    /// `hasSubordinates`, where it was asked for. It is not kept: nobody is told when it changes.
+    pub(super) has_below: Option<bool>,
     pub(super) cookie: Option<Vec<u8>>,
 }
 
@@ -93,27 +93,27 @@ fn id(octets: &[u8]) -> Result<ObjectId, Malformed> {
     octets.try_into().map(ObjectId::from_bytes).map_err(|_| "a syncUUID that has not 16 octets")
 }
 
-type Parts = (Vec<u8>, Attributes, Option<Vec<u8>>);
+type Parts = (Vec<u8>, Attributes, Option<bool>);
 
 fn parts(tag: StructureTag) -> Result<Parts, Malformed> {
     // RFC 4511 §4.5.2: SearchResultEntry ::= { objectName, attributes }.
     let mut parts = constructed(tag.payload)?.into_iter();
     let name = primitive(parts.next().ok_or("an entry without a name")?.payload)?;
     let mut attributes = Attributes::new();
-    let mut modified = None;
+    let mut has_below = None;
     for attribute in parts.next().map(|tag| constructed(tag.payload)).transpose()?.into_iter().flatten() {
         let mut attribute = constructed(attribute.payload)?.into_iter();
         let (Some(kind), Some(values)) = (attribute.next(), attribute.next()) else { return Err("an attribute without its parts") };
         let kind = String::from_utf8(primitive(kind.payload)?).map_err(|_| "an attribute name that is not text")?;
-        let mut values = constructed(values.payload)?.into_iter().map(|value| primitive(value.payload)).collect::<Result<Vec<_>, _>>()?;
-        if kind.eq_ignore_ascii_case("modifyTimestamp") {
-            modified = values.pop();
+        let values = constructed(values.payload)?.into_iter().map(|value| primitive(value.payload)).collect::<Result<Vec<_>, _>>()?;
+        if kind.eq_ignore_ascii_case("hasSubordinates") {
+            has_below = values.first().map(|value| value.eq_ignore_ascii_case(b"TRUE"));
         } else {
             // RFC 4522 §3: an option of the transfer, not of the attribute.
             attributes.add(kind.strip_suffix(";binary").unwrap_or(&kind), values);
         }
     }
-    Ok((name, attributes, modified))
+    Ok((name, attributes, has_below))
 }
 
 fn sync_entry(tag: StructureTag, control: &[u8]) -> Result<SyncEntry, Malformed> {
@@ -129,12 +129,12 @@ fn sync_entry(tag: StructureTag, control: &[u8]) -> Result<SyncEntry, Malformed>
     };
     let id = id(&primitive(control.next().ok_or("a Sync State control without a UUID")?.payload)?)?;
     let cookie = control.next().map(|tag| primitive(tag.payload)).transpose()?;
-    let (name, attributes, modified) = parts(tag)?;
+    let (name, attributes, has_below) = parts(tag)?;
     let dn = match String::from_utf8(name) {
         Ok(name) => name.parse::<Dn>().map_err(|error| (name, error.to_string())),
         Err(error) => Err((String::from_utf8_lossy(error.as_bytes()).into_owned(), "not UTF-8".to_owned())),
     };
-    Ok(SyncEntry { state, id, dn, attributes, modified, cookie })
+    Ok(SyncEntry { state, id, dn, attributes, has_below, cookie })
 }
 
 fn sequence(octets: &[u8]) -> Result<Vec<StructureTag>, Malformed> {
@@ -219,12 +219,8 @@ mod tests {
         let attribute = |name: &[u8], values: &[&[u8]]| {
             ber(0x30, &[ber(4, name), ber(0x31, &values.iter().flat_map(|value| ber(4, value)).collect::<Vec<_>>())].concat())
         };
-        let attributes = [
-            attribute(b"cn", &[b"Anna"]),
-            attribute(b"photo;binary", &[b"\xff\x00"]),
-            attribute(b"modifyTimestamp", &[b"20260101000000Z"]),
-        ]
-        .concat();
+        let attributes =
+            [attribute(b"cn", &[b"Anna"]), attribute(b"photo;binary", &[b"\xff\x00"]), attribute(b"hasSubordinates", &[b"TRUE"])].concat();
         ber(0x64, &[ber(4, dn), ber(0x30, &attributes)].concat())
     }
 
@@ -233,9 +229,9 @@ mod tests {
         let control = ber(0x30, &[ber(0x0a, &[2]), ber(4, &ID), ber(4, b"csn=1")].concat());
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"cn=Anna,dc=x")), &state(control.clone())) else { panic!() };
         assert_eq!((entry.state, entry.id, entry.dn), (State::Modify, ObjectId::from_bytes(ID), Ok("cn=Anna,dc=x".parse().unwrap())));
-        assert_eq!((entry.cookie, entry.modified), (Some(b"csn=1".to_vec()), Some(b"20260101000000Z".to_vec())));
+        assert_eq!((entry.cookie, entry.has_below), (Some(b"csn=1".to_vec()), Some(true)));
         assert_eq!((entry.attributes.text("cn"), &*entry.attributes.values("photo")[0]), (Some("Anna"), b"\xff\x00".as_slice()));
-        assert!(!entry.attributes.has("modifyTimestamp"));
+        assert!(!entry.attributes.has("hasSubordinates"));
         // A name that cannot be read does not lose the entry.
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"nonsense")), &state(control)) else { panic!() };
         assert_eq!(entry.dn.unwrap_err().0, "nonsense");

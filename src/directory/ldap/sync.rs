@@ -150,7 +150,7 @@ impl Refresh {
 
 impl Live {
     fn entry(self, entry: SyncEntry, out: &mut Vec<Effect>) -> Sync {
-        let SyncEntry { state, id, dn, attributes, modified, cookie } = entry;
+        let SyncEntry { state, id, dn, attributes, has_below, cookie } = entry;
         match state {
             // RFC 4533 §3.4.2: only of a refresh.
             State::Present => {}
@@ -160,10 +160,8 @@ impl Live {
             }
             State::Add | State::Modify => {
                 if let Some(dn) = named(id, dn, out) {
-                    // An entry is made and told at once: one that was changed since came from elsewhere. Its children did not speak up.
-                    let from_outside = self.inside
-                        && state == State::Add
-                        && modified.as_deref() != attributes.values("createTimestamp").first().map(|v| &**v);
+                    // An entry that was just made has nothing below it. One that has came from elsewhere, and what is below it is silent.
+                    let from_outside = self.inside && state == State::Add && has_below != Some(false);
                     let below = from_outside.then(|| dn.clone());
                     out.push(Effect::Event(Event::Apply(Entry { id, dn, attributes })));
                     out.extend(below.map(Effect::LookBelow));

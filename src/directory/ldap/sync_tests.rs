@@ -10,9 +10,15 @@ fn id(n: u8) -> ObjectId {
 }
 
 fn entry(state: State, n: u8, dn: &str, cookie: Option<&str>) -> Message {
-    let attributes: Attributes = [("createTimestamp", b"1".to_vec())].into_iter().collect();
     let dn = dn.parse::<Dn>().map_err(|error| (dn.to_owned(), error.to_string()));
-    Message::Entry(SyncEntry { state, id: id(n), dn, attributes, modified: Some(b"1".to_vec()), cookie: cookie.map(Into::into) })
+    Message::Entry(SyncEntry {
+        state,
+        id: id(n),
+        dn,
+        attributes: Attributes::new(),
+        has_below: Some(false),
+        cookie: cookie.map(Into::into),
+    })
 }
 
 fn set(deletes: bool, ids: &[u8], cookie: Option<&str>) -> Message {
@@ -183,7 +189,7 @@ fn a_cookie_in_the_middle_of_a_refresh_waits_for_its_end() {
 fn moved_in_from_outside() {
     let old = |state, cookie| {
         let Message::Entry(mut entry) = entry(state, 1, "ou=a,dc=x", cookie) else { panic!() };
-        entry.modified = Some(b"2".to_vec());
+        entry.has_below = Some(true);
         Message::Entry(entry)
     };
     let run = |inside, message| {

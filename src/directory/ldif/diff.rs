@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::tree::{Names, Node, Tree};
 use crate::directory::Event;
-use crate::model::ObjectId;
+use crate::model::{ObjectId, Rdn};
 
 /// The events that make the old tree the new one, with nothing told that did not change: of a moved OU only the OU.
 ///
@@ -144,7 +144,7 @@ fn below<'n>(node: &'n Node, above: &Node) -> Vec<&'n str> {
 
 fn path(node: &Node, without: usize) -> Vec<&str> {
     let dn = &node.dn;
-    dn.rdns().iter().take(dn.depth().saturating_sub(without)).map(|rdn| rdn.key()).collect()
+    dn.rdns().iter().take(dn.depth().saturating_sub(without)).map(Rdn::key).collect()
 }
 
 #[cfg(test)]

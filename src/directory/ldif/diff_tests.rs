@@ -10,7 +10,7 @@ use super::super::record::parse;
 use super::super::tree::{Kept, digest};
 use super::*;
 use crate::directory::Entry;
-use crate::model::{Dn, Rdn};
+use crate::model::Dn;
 
 fn adopt(old: &Tree, text: &str) -> Tree {
     Tree::adopt(old, &Kept::default(), parse(text.as_bytes(), Path::new("a.ldif")).unwrap()).unwrap()

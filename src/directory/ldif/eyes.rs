@@ -1,4 +1,4 @@
-//! Told by the operating system that files changed (crate `notify`: inotify, kqueue, ReadDirectoryChanges).
+//! Told by the operating system that files changed (crate `notify`: inotify, and its kin elsewhere).
 
 use std::path::{Path, PathBuf};
 
@@ -78,6 +78,7 @@ fn touches(path: &Path, folder: &Path, event: notify::Result<notify::Event>) -> 
         // Our own reading, among others.
         EventKind::Access(_) => return Vec::new(),
         EventKind::Modify(ModifyKind::Data(_)) => Touch::Written,
+        EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => Touch::Gone,
         _ => Touch::Other,
     };
     event.paths.into_iter().filter(|touched| concerns(path, folder, touched)).map(|touched| (touched, touch)).collect()
@@ -93,7 +94,7 @@ fn concerns(path: &Path, folder: &Path, touched: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use notify::event::{CreateKind, DataChange, Flag};
+    use notify::event::{CreateKind, DataChange, Flag, RemoveKind, RenameMode};
 
     use super::*;
 
@@ -116,7 +117,8 @@ mod tests {
         check("d/a.ldif", "d", made, "d/..data", Some(Touch::Other));
         check("d", "d", made, "d/b.ldif", Some(Touch::Other));
         check("d", "d", made, "d/b.txt", None);
-        check("d", "d", EventKind::Remove(notify::event::RemoveKind::Folder), "d", Some(Touch::Other));
+        check("d", "d", EventKind::Modify(ModifyKind::Name(RenameMode::To)), "d/b.ldif", Some(Touch::Gone));
+        check("d", "d", EventKind::Remove(RemoveKind::Folder), "d", Some(Touch::Gone));
     }
 
     #[test]

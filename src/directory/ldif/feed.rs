@@ -24,11 +24,12 @@ pub(in crate::directory) async fn watch(options: LdifOptions, resume: Option<Coo
     let mut feed = Feed::new(options, resume.as_ref());
     loop {
         settle.looked();
-        let (seen, reports) = match tokio::task::spawn_blocking(move || (feed.look(), feed)).await {
-            Ok((reports, after)) => (after, reports),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
-        feed = seen;
+        let looking = tokio::task::spawn_blocking(move || {
+            let reports = feed.look();
+            (feed, reports)
+        });
+        let reports;
+        (feed, reports) = looking.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         for report in reports {
             if out.send(report).await.is_err() {
                 return;

@@ -20,7 +20,9 @@ pub(super) enum Touch {
     Written,
     /// A writer closed it.
     Closed,
-    /// It came, went, or was renamed.
+    /// It went away, or another one took its name: what a writer does to it is seen no more.
+    Gone,
+    /// Anything else.
     Other,
 }
 
@@ -43,9 +45,8 @@ impl Settle {
             Touch::Written if self.written.len() < WRITTEN_MAX => {
                 self.written.insert(path.to_owned());
             }
-            Touch::Written => {}
-            // A file that was renamed away or over is nobody's open file any more.
-            Touch::Closed | Touch::Other => {
+            Touch::Written | Touch::Other => {}
+            Touch::Closed | Touch::Gone => {
                 self.written.remove(path);
             }
         }
@@ -90,7 +91,8 @@ mod tests {
         check(&[(0, "a", Touch::Written), (10, "a", Touch::Closed)], Some(110));
         check(&[(0, "a", Touch::Written), (10, "b", Touch::Closed)], Some(2_010));
         // Renamed over.
-        check(&[(0, "a", Touch::Written), (10, "a", Touch::Other)], Some(110));
+        check(&[(0, "a", Touch::Written), (10, "a", Touch::Gone)], Some(110));
+        check(&[(0, "a", Touch::Written), (10, "a", Touch::Other)], Some(2_010));
     }
 
     #[test]

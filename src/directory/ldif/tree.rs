@@ -173,7 +173,9 @@ pub(super) fn digest(attributes: &Attributes) -> [u8; 16] {
     for (name, values) in attributes.iter() {
         add(name.as_bytes());
         add(&values.len().to_be_bytes());
-        values.iter().for_each(|value| add(value));
+        for value in values {
+            add(value);
+        }
     }
     shortened(hasher)
 }

@@ -121,6 +121,13 @@ impl Peer {
     }
 }
 
+const fn connection(target: &Target) -> Option<u64> {
+    match target {
+        Target::Path(path) => path.connection,
+        Target::Host { .. } => None,
+    }
+}
+
 impl<U: Copy> Clients<U> {
     /// No transactions, and at most `limit` at a time.
     pub const fn new(timing: Timing, limit: usize) -> Self {
@@ -188,16 +195,11 @@ impl<U: Copy> Clients<U> {
         if failure.error != SendError::Closed {
             return Vec::new();
         }
-        let ended = match &failure.to {
-            Target::Path(path) => path.connection,
-            Target::Host { .. } => None,
-        };
         let peer = Peer::of(&failure.to);
         let mut tickets = Vec::new();
         for (_, index) in self.by_peer.range((peer.clone(), 0)..=(peer, u32::MAX)) {
             let Some((slot, live)) = self.slots.get(*index).and_then(|s| Some((s, self.live.get(s.live?)?))) else { continue };
-            let other = matches!(&live.to, Target::Path(path) if path.connection.is_some() && ended.is_some() && path.connection != ended);
-            if live.to.transport() == failure.to.transport() && !other {
+            if live.to.transport() == failure.to.transport() && connection(&live.to) == connection(&failure.to) {
                 tickets.push(Ticket { index: *index, token: slot.token });
             }
         }

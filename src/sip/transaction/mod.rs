@@ -10,8 +10,6 @@ mod send;
 pub mod server;
 mod servers;
 pub(crate) mod slab;
-#[cfg(test)]
-mod tests;
 pub(crate) mod timers;
 
 use std::time::Duration;
@@ -37,3 +35,6 @@ impl Default for Timing {
         Self { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ pub struct Transmit {
 /// A message that did not go out, or a connection that ended.
 #[derive(Debug, Clone)]
 pub struct SendFailure {
-    /// Where it was to go.
+    /// Where it was to go. When a connection ended: what it was opened for, or, if the other side had opened it, its path and number.
     pub to: Target,
     /// Which transaction; none when a connection ended, which is the end for everything unanswered on it.
     pub ticket: Option<Ticket>,

@@ -30,6 +30,9 @@ const MAGIC: &[u8; 15] = b"dialcast-state\n";
 /// Raised when the layout changes. An older state is not converted: the directory still has it all.
 const VERSION: u32 = 1;
 
+/// Octets gathered before they are hashed and go out: enough that small values cost no system call each.
+const CHUNK: usize = 64 * 1024;
+
 const HAS_PARENT: u8 = 1;
 const GLUE: u8 = 2;
 const DISPLACED: u8 = 4;

@@ -1,11 +1,12 @@
 //! Bytes into a state, believing nothing.
 
-use std::io::Read;
+use std::collections::BTreeSet;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{DISPLACED, GLUE, HAS_PARENT, MAGIC, SavedError, VERSION, kind_number};
+use super::{CHUNK, DISPLACED, GLUE, HAS_PARENT, MAGIC, SavedError, VERSION, kind_number};
 use crate::directory::Cookie;
 use crate::model::{Attributes, Container, Dn, Generation, Kind, ObjectId, Rdn, Timestamp};
 use crate::store::name::Name;
@@ -13,7 +14,8 @@ use crate::store::{Member, Object, Snapshot};
 
 /// Reads a state and the cookie that describes it, as [`write`](super::write) wrote them for the same `source`.
 pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cookie>), SavedError> {
-    let mut input = In { input, hash: Sha256::new(), offset: 0 };
+    let mut input =
+        In { input: BufReader::with_capacity(CHUNK, input), hash: Sha256::new(), unhashed: Vec::with_capacity(CHUNK * 2), offset: 0 };
     match input.array::<15>() {
         Ok(magic) if magic == *MAGIC => {}
         Err(error @ SavedError::Read(_)) => return Err(error),
@@ -33,16 +35,17 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
         1 => Some(Cookie(input.bytes()?)),
         _ => return Err(input.damaged("neither a cookie nor none")),
     };
+    let mut names = BTreeSet::new();
     for _ in 0..input.u64()? {
-        let object = read_object(&mut input)?;
+        let object = read_object(&mut input, &mut names)?;
         let before = input.offset;
         state.restore(object).map_err(|what| SavedError::Damaged { offset: before, what })?;
     }
     for _ in 0..input.u64()? {
         read_membership(&mut input, &mut state)?;
     }
-    let expect = input.hash.clone().finalize();
-    if input.array::<32>()? != *expect {
+    let expect = input.digest();
+    if input.array::<32>()? != expect {
         return Err(input.damaged("the checksum is another"));
     }
     if input.u8().is_ok() {
@@ -54,7 +57,7 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
     }
 }
 
-fn read_object(input: &mut In<'_>) -> Result<Object, SavedError> {
+fn read_object(input: &mut In<'_>, names: &mut BTreeSet<Arc<str>>) -> Result<Object, SavedError> {
     let id = ObjectId::from_bytes(input.array()?);
     let (flags, number) = (input.u8()?, input.u8()?);
     let (parent, suffix) = if flags & HAS_PARENT != 0 {
@@ -73,6 +76,7 @@ fn read_object(input: &mut In<'_>) -> Result<Object, SavedError> {
         }
         attributes.add(&name, values);
     }
+    attributes.share(names);
     let glue = flags & GLUE != 0;
     let kind = if glue { Kind::Container(Container::Unit) } else { Kind::of(&attributes) };
     if kind_number(kind) != number {
@@ -103,8 +107,10 @@ fn read_membership(input: &mut In<'_>, state: &mut Snapshot) -> Result<(), Saved
 }
 
 struct In<'a> {
-    input: &'a mut dyn Read,
+    input: BufReader<&'a mut dyn Read>,
     hash: Sha256,
+    /// Read and not hashed yet: many small pieces are hashed as one.
+    unhashed: Vec<u8>,
     offset: u64,
 }
 
@@ -113,14 +119,29 @@ impl In<'_> {
         SavedError::Damaged { offset: self.offset, what }
     }
 
+    fn took(&mut self, bytes: &[u8]) {
+        self.unhashed.extend_from_slice(bytes);
+        self.offset += bytes.len() as u64;
+        if self.unhashed.len() >= CHUNK {
+            self.hash.update(&self.unhashed);
+            self.unhashed.clear();
+        }
+    }
+
+    /// The checksum of everything so far.
+    fn digest(&mut self) -> [u8; 32] {
+        self.hash.update(&self.unhashed);
+        self.unhashed.clear();
+        self.hash.clone().finalize().into()
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N], SavedError> {
         let mut bytes = [0; N];
         self.input.read_exact(&mut bytes).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.damaged("it ends here"),
             _ => SavedError::Read(error),
         })?;
-        self.hash.update(bytes);
-        self.offset += N as u64;
+        self.took(&bytes);
         Ok(bytes)
     }
 
@@ -140,9 +161,8 @@ impl In<'_> {
     fn bytes(&mut self) -> Result<Vec<u8>, SavedError> {
         let length = u64::from(self.u32()?);
         let mut bytes = Vec::new();
-        (&mut *self.input).take(length).read_to_end(&mut bytes).map_err(SavedError::Read)?;
-        self.hash.update(&bytes);
-        self.offset += bytes.len() as u64;
+        (&mut self.input).take(length).read_to_end(&mut bytes).map_err(SavedError::Read)?;
+        self.took(&bytes);
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(self.damaged("it ends here")) }
     }
 

@@ -4,12 +4,9 @@ use std::io::{self, Write};
 
 use sha2::{Digest, Sha256};
 
-use super::{DISPLACED, GLUE, HAS_PARENT, MAGIC, VERSION, kind_number};
+use super::{CHUNK, DISPLACED, GLUE, HAS_PARENT, MAGIC, VERSION, kind_number};
 use crate::directory::Cookie;
 use crate::store::{Member, Object, Snapshot};
-
-/// Octets gathered before they go out: enough that small values cost no system call each.
-const CHUNK: usize = 64 * 1024;
 
 /// Writes a state and the cookie that describes it. `source` says of which directory; [`read`](super::read) wants the same.
 ///

@@ -74,9 +74,8 @@ fn a_stream_that_is_reset_or_silent() {
     bench.subscribed();
     let stream = only(bench.publish("anna", &big()));
     // The connection had been opened; its end takes all that is unanswered on it.
-    let crate::sip::transaction::Target::Path(path) = stream.transmit.to else { panic!() };
-    let to = crate::sip::transaction::Target::Path(crate::sip::Path { connection: Some(7), ..path });
-    bench.notifier.handle_send_error(bench.now, &SendFailure { to, ticket: None, error: SendError::Closed });
+    let ended = SendFailure { to: stream.transmit.to, ticket: None, error: SendError::Closed };
+    bench.notifier.handle_send_error(bench.now, &ended);
     is(&only(bench.sent()), "UDP 192.0.2.1:5060", AS_DATAGRAM);
 
     let mut bench = Bench::new();
@@ -132,6 +131,19 @@ fn a_full_queue_is_tried_again() {
     let stream = only(bench.publish("anna", &big()));
     assert_eq!(bench.fail(&stream, SendError::Busy).len(), 0);
     is(&only(bench.pass(S)), "TCP 192.0.2.1:5060", AS_STREAM);
+}
+
+#[test]
+fn a_network_that_is_down_suspends_nobody() {
+    for error in [SendError::Unreachable, SendError::Unresolved] {
+        let mut bench = Bench::new();
+        bench.subscribed();
+        let lost = only(bench.publish("anna", "2"));
+        assert_eq!(bench.fail(&lost, error).len(), 0);
+        let (waited, sent) = bench.until_sent();
+        assert!((30 * S..34 * S).contains(&waited), "{waited:?}");
+        assert_eq!(only(sent).body(), "2");
+    }
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! The server's cookie with what it belongs to: another tree, account or attribute list makes it worthless.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use crate::directory::{Bind, Cookie, LdapOptions};
+use crate::model::Dn;
+
+/// For the next format.
+const HEADER: &[u8] = b"syncrepl 1 ";
+
+/// What a cookie belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Envelope(String);
+
+impl Envelope {
+    /// Of a session that reads this tree by these options.
+    pub(super) fn of(options: &LdapOptions, base: &Dn, attributes: &[String]) -> Self {
+        let mut hasher = Sha256::new();
+        let account = match &options.bind {
+            Bind::Anonymous => "",
+            Bind::Simple { dn, .. } => dn,
+        };
+        let mut names: Vec<String> = attributes.iter().map(|name| name.to_ascii_lowercase()).collect();
+        names.sort_unstable();
+        for part in [options.url.origin(), base.key(), account.to_lowercase()].iter().chain(&names) {
+            hasher.update(part.len().to_be_bytes());
+            hasher.update(part);
+        }
+        let mut text = String::new();
+        for byte in hasher.finalize().iter().take(8) {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+
+    pub(super) fn wrap(&self, cookie: &Cookie) -> Cookie {
+        Cookie([HEADER, self.0.as_bytes(), b" ", &cookie.0].concat())
+    }
+
+    /// The server's cookie; nothing when it belongs to something else, or is none of OpenLDAP's.
+    pub(super) fn open(&self, cookie: &Cookie) -> Option<Vec<u8>> {
+        let rest = cookie.0.strip_prefix(HEADER)?.strip_prefix(self.0.as_bytes())?.strip_prefix(b" ")?;
+        is_openldap(rest).then(|| rest.to_vec())
+    }
+}
+
+/// OpenLDAP takes a cookie that it cannot read for none, and sends the whole content, but ends it as it ends changes alone:
+/// nobody would notice what is gone. So such a cookie is not sent.
+///
+/// It must be `rid=…,csn=…` with one or several CSNs (`20260102030405.123456Z#000000#001#000000`), separated by semicolons.
+fn is_openldap(cookie: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(cookie) else { return false };
+    let csns = text.split(',').find_map(|part| part.strip_prefix("csn="));
+    csns.is_some_and(|csns| csns.split(';').all(is_csn))
+}
+
+fn is_csn(text: &str) -> bool {
+    let lengths = text.split(['.', 'Z', '#']).map(str::len);
+    let digits = text.chars().all(|c| c.is_ascii_hexdigit() || ".Z#".contains(c));
+    digits && lengths.eq([14, 6, 0, 6, 3, 6])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Secret;
+
+    const RAW: &[u8] = b"rid=001,csn=20260102030405.123456Z#000000#001#000000;20260102030405.123456Z#000000#00a#000000";
+
+    #[test]
+    fn what_openldap_can_read() {
+        assert!(is_openldap(RAW));
+        assert!(is_openldap(b"csn=20260102030405.123456Z#000000#000#000000,rid=000"));
+        for bad in ["", "rid=000", "rid=000,csn=", "rid=000,csn=nonsense", "csn=20260102030405Z#000000#000#000000", "csn=2026\u{fc}"] {
+            assert!(!is_openldap(bad.as_bytes()), "{bad}");
+        }
+        assert!(!is_openldap(b"csn=\xff"));
+    }
+
+    #[test]
+    fn opens_where_it_belongs() {
+        let base: Dn = "dc=x".parse().unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let options = LdapOptions::new("ldap://h".parse().unwrap());
+        let mine = Envelope::of(&options, &base, &names(&["cn", "mail"]));
+        let cookie = mine.wrap(&Cookie(RAW.to_vec()));
+        let opens = |envelope: Envelope| envelope.open(&cookie).as_deref() == Some(RAW);
+        assert!(opens(mine));
+        assert!(opens(Envelope::of(&options, &"DC=X".parse().unwrap(), &names(&["MAIL", "cn"]))));
+        assert!(!opens(Envelope::of(&options, &"dc=y".parse().unwrap(), &names(&["cn", "mail"]))));
+        assert!(!opens(Envelope::of(&options, &base, &names(&["cn"]))));
+        assert!(!opens(Envelope::of(&LdapOptions::new("ldap://i".parse().unwrap()), &base, &names(&["cn", "mail"]))));
+        let mut other = options.clone();
+        other.bind = Bind::Simple { dn: "cn=reader".into(), password: Secret::new("x") };
+        assert!(!opens(Envelope::of(&other, &base, &names(&["cn", "mail"]))));
+        for text in ["", "ldif 1", "syncrepl 1 ", "rid=001"] {
+            assert_eq!(Envelope::of(&options, &base, &[]).open(&Cookie(text.into())), None);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The feed: one session after another, with pauses between those that fail.
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::sync::mpsc;
+
+use super::backoff::Backoff;
+use super::failure::LdapFailure;
+use super::session::{End, Session};
+use crate::directory::{Cookie, Event, LdapOptions, Report};
+use crate::model::Fault;
+
+/// Reports the directory and every change of it, until nobody listens.
+pub(in crate::directory) async fn watch(options: LdapOptions, resume: Option<Cookie>, out: mpsc::Sender<Report>) {
+    let mut random = StdRng::from_os_rng();
+    let mut backoff = Backoff::new(&options.timers);
+    let mut session = Session::new(options, resume, out, false);
+    let mut refused = false;
+    loop {
+        let end = session.run().await;
+        if session.refreshed {
+            backoff.reset();
+        }
+        let failure = match end {
+            End::Unheard | End::Listed => return,
+            // The first time there is nothing to wait for.
+            End::CookieRefused if !std::mem::replace(&mut refused, true) => {
+                session.cookie = None;
+                continue;
+            }
+            End::CookieRefused => {
+                session.cookie = None;
+                LdapFailure::Closed(": the server refuses its own cookies".to_owned())
+            }
+            End::Failed(failure) => {
+                refused = false;
+                failure
+            }
+        };
+        let pause = match &failure {
+            // Tried often, it locks the account.
+            LdapFailure::Bind { .. } | LdapFailure::Options(_) => backoff.longest(&mut random),
+            _ => backoff.next(&mut random),
+        };
+        let retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(why = %failure.explain(), retry_ms, "the directory is lost");
+        session.tell(Report::Down { why: failure.explain(), retry_ms });
+        // What waits is sent within the pause, or after it: the next session goes on with the same queue.
+        let sending = async {
+            if session.drain().await {
+                session.unheard().await;
+            }
+        };
+        tokio::select! {
+            () = sending => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Reports that may wait between the session and its collector: they are in one task.
+const WAITING_MAX: usize = 256;
+
+/// One complete list, and the faults of its entries.
+pub(in crate::directory) async fn read(options: LdapOptions) -> Result<(Vec<Event>, Vec<Fault>), LdapFailure> {
+    let (out, mut reports) = mpsc::channel(WAITING_MAX);
+    let mut session = Session::new(options, None, out, true);
+    let collecting = async move {
+        let mut found = (Vec::new(), Vec::new());
+        while let Some(report) = reports.recv().await {
+            match report {
+                Report::Event(event) => found.0.push(event),
+                Report::Faults(faults) => found.1 = faults,
+                Report::Up { .. } | Report::Down { .. } | Report::Progress { .. } => {}
+            }
+        }
+        found
+    };
+    let running = async move { session.run().await };
+    match tokio::join!(running, collecting) {
+        (End::Listed, found) => Ok(found),
+        (End::Failed(failure), _) => Err(failure),
+        (End::Unheard | End::CookieRefused, _) => Err(LdapFailure::Closed(" in the middle of the list".to_owned())),
+    }
+}
