@@ -132,6 +132,11 @@ impl Rdn {
         &self.key
     }
 
+    /// As written, escapes normalised: what `Display` prints.
+    pub fn as_str(&self) -> &str {
+        &self.shown
+    }
+
     /// The value of a single-valued RDN (`Berlin` of `OU=Berlin`), unescaped; of a multi-valued one the first.
     pub fn value(&self) -> String {
         parse(&self.shown)
