@@ -90,7 +90,7 @@ where
                     out.extend(message(id, &entry("", &names), &[]));
                 } else if has("entryUUID") {
                     for one in ids {
-                        let uuid = format!("{0:02x}", one).repeat(16);
+                        let uuid = format!("{one:02x}").repeat(16);
                         out.extend(message(id, &entry("cn=x", &[("entryUUID", &uuid)]), &[]));
                     }
                 }
