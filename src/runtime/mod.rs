@@ -13,6 +13,7 @@ mod faults;
 mod notifying;
 pub mod serve;
 mod state;
+pub mod subscribe;
 mod watching;
 
 /// What ends a command early: faults that the operator should repair, or an operation that failed.
