@@ -13,6 +13,7 @@ mod faults;
 mod notifying;
 pub mod serve;
 mod state;
+mod stop;
 pub mod subscribe;
 mod watching;
 

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use rand::Rng as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::stop::Stop;
 use super::{Failed, tokio_runtime, until};
 use crate::agent::subscriber::{Event, Failure, Login, Outcome, Subscriber, SubscriberConfig};
 use crate::model::Secret;
@@ -159,26 +159,6 @@ impl Session<'_> {
 /// reads its directory, says when to come back.
 const fn is_mistake(why: &Failure) -> bool {
     !matches!(why, Failure::Refused { .. } | Failure::Ended { .. })
-}
-
-/// SIGINT and SIGTERM.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn new() -> anyhow::Result<Self> {
-        let open = |kind| signal(kind).context("listen for signals");
-        Ok(Self { interrupt: open(SignalKind::interrupt())?, terminate: open(SignalKind::terminate())? })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// The password of a file: its first line.
