@@ -80,7 +80,7 @@ async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
             if let Ok(loaded) = is_loaded.await {
                 say.ready(&loaded, &listen, &source, begun);
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => {}
     }
     info!("stopping");
