@@ -121,7 +121,7 @@ fn nearby(snapshot: &Snapshot, text: &str) -> Vec<String> {
     for object in snapshot.iter().filter(|object| object.kind == Kind::User) {
         for name in ["uid", "sAMAccountName", "cn"] {
             for value in object.attributes.texts(name) {
-                let distance = super::spelling::distance(&fold(value), &wanted);
+                let distance = strsim::damerau_levenshtein(&fold(value), &wanted);
                 if distance <= close {
                     names.push((distance, value.to_owned()));
                 }
