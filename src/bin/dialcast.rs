@@ -1,3 +1,114 @@
-//! The `dialcast` command.
+//! `dialcast`: arguments in, exit code out.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use dialcast::config::Flags;
+use dialcast::runtime;
+
+/// Keeps every phone configured from the layout of the directory.
+#[derive(Debug, Parser)]
+#[command(name = "dialcast", version, max_term_width = 110, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Answer in JSON: one object, or one per line where the answer goes on.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dialcast serve                                         the sample organisation, on 127.0.0.1:5060
+  dialcast serve --directory ldap://127.0.0.1/dc=corp,dc=example
+  dialcast subscribe sip:anna@corp.example --server sip:127.0.0.1:5060
+  dialcast explain anna sip.outbound-proxy
+  dialcast check --config /etc/dialcast/dialcast.toml
+
+Exit codes: 0 done or nothing to do, 1 failed, 2 the command line is wrong.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The daemon: watch the directory, answer subscriptions, send what changes.
+    ///
+    /// Without a configuration it watches the sample organisation (examples/corp.ldif) and listens on 127.0.0.1:5060.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve {
+        #[command(flatten)]
+        source: SourceArgs,
+        /// Listen here: udp:IP:PORT or tcp:IP:PORT; may be given several times [default: both on 127.0.0.1:5060]
+        #[arg(long, value_name = "udp:IP:PORT")]
+        listen: Vec<String>,
+        /// Keep the last good state in this folder, and serve it after a restart
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+    },
+    /// Every setting of a user: its value, where it comes from, what it beat, and why.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// The user: a uid, an address (sip:anna@corp.example, anna@corp.example), a name (cn), or a DN
+        user: String,
+        /// Only this setting, or those that begin so (`sip.`)
+        setting: Option<String>,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Faults of the configuration and the directory, with their places and remedies.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check {
+        #[command(flatten)]
+        source: SourceArgs,
+        /// Fail on warnings too
+        #[arg(long)]
+        strict: bool,
+    },
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  dialcast serve
+  dialcast serve --directory ldif:/srv/corp.ldif --listen udp:127.0.0.1:5070
+  dialcast serve --config /etc/dialcast/dialcast.toml --state /var/lib/dialcast
+
+Stops at SIGINT or SIGTERM with exit code 0; 1: it could not start (standard error says why).";
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  dialcast explain anna
+  dialcast explain sip:anna@corp.example sip.outbound-proxy
+  dialcast explain anna sip. --directory ldif:/srv/corp.ldif --json
+
+Exit codes: 0 explained, 1 no such user or setting, or the directory cannot be read.";
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  dialcast check
+  dialcast check --config /etc/dialcast/dialcast.toml --json
+
+Exit codes: 0 no errors (warnings and notes may be shown), 1 errors, or with --strict warnings.";
+
+#[derive(Debug, Args)]
+struct SourceArgs {
+    /// The configuration, a TOML file; examples/dialcast.toml shows every key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory: `ldif:PATH`, `ldap://HOST[:PORT][/BASE-DN]` or `ldaps://…` [default: the sample organisation]
+    #[arg(long, value_name = "URL")]
+    directory: Option<String>,
+}
+
+impl SourceArgs {
+    fn flags(self) -> Flags {
+        Flags { config: self.config, directory: self.directory, ..Flags::default() }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    let outcome = match cli.command {
+        Command::Serve { source, listen, state } => runtime::serve::run(&Flags { listen, state, ..source.flags() }, json),
+        Command::Explain { user, setting, source } => runtime::explain::run(&source.flags(), &user, setting.as_deref(), json),
+        Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
+    };
+    runtime::exit(outcome, json)
+}

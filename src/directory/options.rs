@@ -1,5 +1,6 @@
 //! What a feed is told: values that the configuration has validated.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -205,6 +206,16 @@ impl SourceError {
         match self {
             Self::NoPath => "write ldif:FILE or ldif:FOLDER",
             Self::Url(error) => error.remedy(),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    /// As it is written in the configuration; never with a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ldif(options) => write!(f, "ldif:{}", options.path.display()),
+            Self::Ldap(options) => options.url.fmt(f),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The attributes of a directory entry.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,6 +42,19 @@ impl Attributes {
                 }
             }
         }
+    }
+
+    /// Takes the names from a pool that many entries share, and gives back what memory the lists have to spare: for whoever
+    /// keeps entries by the hundred thousand.
+    pub fn share(&mut self, names: &mut BTreeSet<Arc<str>>) {
+        for (name, values) in &mut self.0 {
+            match names.get(name) {
+                Some(shared) => *name = Arc::clone(shared),
+                None => drop(names.insert(Arc::clone(name))),
+            }
+            values.shrink_to_fit();
+        }
+        self.0.shrink_to_fit();
     }
 
     /// The values of an attribute, by its name in any case; empty when it is not there.
@@ -120,6 +134,17 @@ mod tests {
         assert_eq!(attributes.text("CN"), Some("Anna"));
         assert!(!attributes.has("sn") && attributes.values("sn").is_empty());
         assert_eq!(attributes.iter().map(|(n, _)| n).collect::<Vec<_>>(), ["cn", "objectclass"]);
+    }
+
+    #[test]
+    fn shared_names_are_the_same_attributes() {
+        let mut names = BTreeSet::new();
+        let one: Attributes = [("cn", b"Anna".to_vec()), ("mail", b"a@x".to_vec())].into_iter().collect();
+        let (mut first, mut second) = (one.clone(), one.clone());
+        first.share(&mut names);
+        second.share(&mut names);
+        assert_eq!((&first, &second, names.len()), (&one, &one, 2));
+        assert!(Arc::ptr_eq(&first.0[0].0, &second.0[0].0));
     }
 
     #[test]

@@ -132,7 +132,12 @@ impl Rdn {
         &self.key
     }
 
-    /// As written, escapes normalised: what `Display` prints.
+    /// The same, shared: for indexes that keep many keys.
+    pub fn shared_key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    /// As written, escapes normalised.
     pub fn as_str(&self) -> &str {
         &self.shown
     }

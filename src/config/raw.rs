@@ -1,0 +1,196 @@
+//! The configuration as it is written: TOML, then environment, then flags, laid over each other by the crate `config`.
+//!
+//! Nothing here is trusted. Each field is [`Loose`], so that one wrong value is one fault and not the end of the reading,
+//! and each table keeps what it does not know, so that a misspelt key is told instead of ignored.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+/// A value of any type where a `T` is wanted: the fault is kept, to be told together with all others.
+#[derive(Debug, Clone)]
+pub(crate) struct Loose<T>(pub(crate) Option<Result<T, String>>);
+
+impl<T> Default for Loose<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Loose<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = config::Value::deserialize(deserializer)?;
+        Ok(Self(Some(T::deserialize(value).map_err(|error| error.to_string()))))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Loose<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// Keys that no table has.
+pub(crate) type Unknown = BTreeMap<String, config::Value>;
+
+/// Declares a table: its keys with their types and what they mean, and the keys nobody knows.
+macro_rules! table {
+    ($(#[$table_doc:meta])* $name:ident { $($(#[$doc:meta])* $key:ident : $type:ty,)* }) => {
+        #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+        $(#[$table_doc])*
+        #[schemars(extend("additionalProperties" = false))]
+        pub(crate) struct $name {
+            $($(#[$doc])* #[serde(default)] pub(crate) $key: $type,)*
+            #[serde(flatten)]
+            #[schemars(skip)]
+            pub(crate) unknown: Unknown,
+        }
+        impl $name {
+            /// The keys of the table.
+            pub(crate) const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
+        }
+    };
+}
+
+table! {
+    /// Configuration of `dialcast`.
+    #[schemars(rename = "dialcast.toml")]
+    Raw {
+        /// Where the daemon listens: `udp:IP:PORT` and `tcp:IP:PORT`. Default: both on 127.0.0.1:5060.
+        listen: Loose<Vec<String>>,
+        /// A folder for the last good state of the directory, served after a restart. Default: the environment's `STATE_DIRECTORY` (set by systemd), else none.
+        state_dir: Loose<String>,
+        /// The directory that is watched.
+        directory: RawDirectory,
+        /// Settings for everybody: the layer `config`.
+        policy: RawPolicy,
+        /// Which attributes name a user.
+        identity: RawIdentity,
+        /// Who may subscribe.
+        auth: RawAuth,
+        /// The notifier's SIP.
+        sip: RawSip,
+        /// UDP.
+        udp: RawUdp,
+        /// How changes are sent.
+        notify: RawNotify,
+        /// Logs.
+        log: RawLog,
+    }
+}
+
+table! {
+    /// The directory that is watched.
+    #[schemars(rename = "Directory")]
+    RawDirectory {
+        /// `ldif:PATH` (a file, or a folder of *.ldif), `ldap://HOST[:PORT][/BASE-DN]` or `ldaps://…`. Default: the sample organisation.
+        url: Loose<String>,
+        /// The account that reads. Default: anonymous.
+        bind_dn: Loose<String>,
+        /// A file that holds the account's password, and nothing else (a trailing newline is ignored).
+        password_file: Loose<String>,
+        /// Begin TLS on an `ldap://` connection, and fail if the server cannot. Default: false.
+        starttls: Loose<bool>,
+        /// PEM certificates of the authorities to trust instead of the system's.
+        ca_file: Loose<String>,
+        /// Send the password without TLS to another machine. Default: false.
+        allow_cleartext_password: Loose<bool>,
+        /// How long an LDIF file must be quiet before it is read, in milliseconds. Default: 50.
+        debounce_ms: Loose<u64>,
+    }
+}
+
+table! {
+    /// Settings for everybody: the layer `config`.
+    #[schemars(rename = "Policy")]
+    RawPolicy {
+        /// Policy lines, as in the directory (docs/policy.md).
+        settings: Loose<Vec<String>>,
+    }
+}
+
+table! {
+    /// Which attributes name a user; the first that is there counts.
+    #[schemars(rename = "Identity")]
+    RawIdentity {
+        /// The SIP address. Default: `SIPIdentitySIPURI`, `msRTCSIP-PrimaryUserAddress`, `proxyAddresses`, `mail`.
+        aor: Loose<Vec<String>>,
+        /// The telephone number. Default: `telephoneNumber`, `ipPhone`.
+        tel: Loose<Vec<String>>,
+        /// The name to show. Default: `displayName`, `cn`.
+        display_name: Loose<Vec<String>>,
+    }
+}
+
+table! {
+    /// Who may subscribe.
+    #[schemars(rename = "Auth")]
+    RawAuth {
+        /// `digest` or `open`. Default: `digest` when there are credentials, else `open`, which only loopback listeners may have.
+        #[schemars(extend("enum" = ["digest", "open"]))]
+        mode: Loose<String>,
+        /// The digest realm. Default: the domain of the first user's address.
+        realm: Loose<String>,
+        /// A file of lines `user:realm:HA1` (32 hexadecimal digits: MD5; 64: SHA-256).
+        credentials_file: Loose<String>,
+        /// Offer MD5 beside SHA-256, for phones that have nothing else. Default: false.
+        md5: Loose<bool>,
+    }
+}
+
+table! {
+    /// The notifier's SIP.
+    #[schemars(rename = "Sip")]
+    RawSip {
+        /// The shortest subscription, in seconds; less is refused with 423. Default: 60.
+        expires_min_s: Loose<u32>,
+        /// The longest subscription, in seconds; more is shortened. Default: 86400 (RFC 6080 §6.4).
+        expires_max_s: Loose<u32>,
+        /// For a SUBSCRIBE without Expires, in seconds. Default: 86400 (RFC 6080 §6.4).
+        expires_default_s: Loose<u32>,
+    }
+}
+
+table! {
+    /// UDP.
+    #[schemars(rename = "Udp")]
+    RawUdp {
+        /// The largest request sent by UDP, in octets; a larger one goes by TCP first (RFC 3261 §18.1.1). Default: 1300.
+        max_request_bytes: Loose<usize>,
+    }
+}
+
+table! {
+    /// How changes are sent.
+    #[schemars(rename = "Notify")]
+    RawNotify {
+        /// A change waits until the directory was quiet for this long, in milliseconds. Default: 50.
+        quiet_ms: Loose<u64>,
+        /// But no longer than this, in milliseconds. Default: 500.
+        quiet_max_ms: Loose<u64>,
+        /// Changes sent per second at most. Default: 5000.
+        rate_per_s: Loose<u32>,
+        /// What becomes of a subscription whose phone does not answer: `suspend` until it subscribes again, or `remove` (RFC 6665 §4.2.2). Default: suspend.
+        #[schemars(extend("enum" = ["suspend", "remove"]))]
+        on_timeout: Loose<String>,
+    }
+}
+
+table! {
+    /// Logs, written to standard error.
+    #[schemars(rename = "Log")]
+    RawLog {
+        /// As of the tracing-subscriber crate: `info`, `dialcast=debug`. Default: info.
+        filter: Loose<String>,
+        /// `text` or `json`. Default: text.
+        #[schemars(extend("enum" = ["text", "json"]))]
+        format: Loose<String>,
+    }
+}

@@ -1,0 +1,46 @@
+//! Stage 3: what a setting is, and how each user's settings are decided.
+
+mod addresses;
+mod calendar;
+pub mod catalogue;
+mod engine;
+mod explain;
+mod explain_reason;
+mod explain_text;
+mod faults;
+mod find;
+mod grammar;
+mod identity;
+mod impact;
+mod layers;
+mod object;
+mod outcome;
+mod personal;
+mod recorder;
+mod relevant;
+mod resolve;
+mod resolved;
+mod server_object;
+mod sources;
+mod spelling;
+mod spread;
+pub mod value;
+mod value_access;
+mod value_dial;
+mod value_place;
+mod value_text;
+mod value_time;
+mod value_uri;
+mod witness;
+
+pub use engine::{Engine, PolicyConfig};
+pub use explain::{Applied, Entry, Explained, Explanation, Loser, Nearest, Provenance, Sourced, explain};
+pub use find::{FindError, find_user};
+pub use grammar::Operator;
+pub use identity::IdentityConfig;
+pub use layers::Layer;
+pub use outcome::{Outcome, UserChange, Withholding};
+pub use resolved::{Decision, Resolved, ResolvedSet, Source};
+
+#[cfg(test)]
+mod tests;

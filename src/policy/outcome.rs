@@ -1,0 +1,75 @@
+//! What a load or an update changed for users.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::resolved::Resolved;
+use crate::model::{Aor, ObjectId};
+
+/// What differs for users, and what it cost to find out.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Gone first, then withheld, then resolved; within each by user. Only users for whom something differs.
+    pub users: Vec<UserChange>,
+    /// How many users were resolved anew to find that out.
+    pub examined: usize,
+}
+
+/// What became of a user.
+#[derive(Debug, Clone)]
+pub enum UserChange {
+    /// Settings that are others than before, to be published at [`Resolved::aor`]. Nothing is published at any other
+    /// address of the user.
+    Resolved(Arc<Resolved>),
+    /// The user gets no document. Whatever was published at its address stays.
+    Withheld {
+        /// The user.
+        user: ObjectId,
+        /// Why.
+        why: Withholding,
+    },
+    /// Nobody has the address any more: what was published there is to be withdrawn. An address that passes from one
+    /// user to another is not gone; the other's [`UserChange::Resolved`] takes its place.
+    Gone {
+        /// The user who had it last.
+        user: ObjectId,
+        /// The address.
+        aor: Aor,
+    },
+}
+
+impl UserChange {
+    /// The user it is about.
+    pub fn user(&self) -> ObjectId {
+        match self {
+            Self::Resolved(resolved) => resolved.user,
+            Self::Withheld { user, .. } | Self::Gone { user, .. } => *user,
+        }
+    }
+}
+
+/// Why a user gets no document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withholding {
+    /// An account without a registrar is of no use, and taking a working one away does harm (design §3 rule 7).
+    NoRegistrar {
+        /// The user's address.
+        aor: Aor,
+    },
+    /// An older entry has the same address.
+    AddressTaken {
+        /// The address.
+        aor: Aor,
+        /// The user who has it.
+        owner: ObjectId,
+    },
+}
+
+impl fmt::Display for Withholding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRegistrar { aor } => write!(f, "{aor} has no registrar"),
+            Self::AddressTaken { aor, owner } => write!(f, "{aor} belongs to the older entry {owner}"),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The user's own layer, on top of what users share: identity and H.350 attributes, policy lines on the user, and the
+//! user's own order of servers.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::catalogue::Setting;
+use super::grammar::Operator;
+use super::identity::{self, Given, IdentityConfig};
+use super::layers::{Chain, Layer};
+use super::object::{HeldFault, PolicyObject, Since};
+use super::resolve::{Fold, Slot, Step, admits, is_server_list, sort_servers};
+use super::resolved::{Decision, ResolvedSet, Want};
+use super::sources::Sources;
+use super::spread;
+use super::value::Value;
+use super::witness::{Dropped, Origin, Witness};
+use crate::model::Aor;
+use crate::store::{Object, Snapshot};
+
+/// The level of the user's layer in the fold: above all others.
+const LEVEL: usize = usize::MAX;
+
+/// `order` of what attributes say: every policy line on the user beats it.
+const ATTRIBUTE_ORDER: i32 = i32::MAX;
+
+/// What is a user's own.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Own {
+    /// The primary address.
+    pub(crate) aor: Option<Aor>,
+    /// What differs from the shared set, in the order of the catalogue.
+    pub(crate) decisions: Vec<(Setting, Decision)>,
+    pub(crate) faults: Vec<HeldFault>,
+    pub(crate) wants: BTreeSet<Want>,
+    /// The roles that `@nearest` looked for in the user's own lines.
+    pub(crate) roles: BTreeSet<Arc<str>>,
+}
+
+/// Server lists in users' orders, made once for all users who have the same.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    hashes: HashMap<Setting, Box<[u64]>>,
+    lists: HashMap<(Setting, u64), Arc<[Value]>>,
+}
+
+/// Whose layer is decided, and on top of what.
+pub(crate) struct Personal<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) sources: &'a Sources,
+    pub(crate) identity: &'a IdentityConfig,
+    pub(crate) chain: &'a Chain,
+    pub(crate) set: &'a ResolvedSet,
+    pub(crate) user: &'a Object,
+}
+
+impl Personal<'_> {
+    /// Decides. `orders` belongs to the set.
+    pub(crate) fn decide<W: Witness>(&self, orders: &mut Orders, witness: &mut W) -> Own {
+        let mut own = Own::default();
+        let mut slots: Vec<(Setting, Slot)> = Vec::with_capacity(8);
+        let mut fold = Fold::new(self.sources, self.chain, witness);
+        let policies = self.policies(&mut fold);
+        let attributes = &self.user.attributes;
+
+        // The address first: its domain says where a local telephone number is local.
+        if let Some(given) = identity::addresses(self.identity, attributes, &mut own.faults) {
+            self.give(&mut slots, given, fold.witness);
+        }
+        self.lines(&mut slots, &mut fold, &policies, |setting| setting == Setting::ACCOUNT_AOR);
+        own.aor = primary(&slots);
+        if let Some(aor) = &own.aor {
+            let mut given = Vec::with_capacity(4);
+            identity::others(self.identity, attributes, aor.domain(), &mut own.faults, &mut given);
+            for given in given {
+                self.give(&mut slots, given, fold.witness);
+            }
+        }
+        self.lines(&mut slots, &mut fold, &policies, |setting| setting != Setting::ACCOUNT_AOR);
+        (own.wants, own.roles) = (fold.wants, fold.roles);
+        own.decisions = self.settle(slots, orders);
+        own
+    }
+
+    /// The policies on the user that apply, the one that wins last.
+    fn policies<W: Witness>(&self, fold: &mut Fold<'_, W>) -> Vec<&Arc<PolicyObject>> {
+        let policies = self.sources.policies(self.user.id);
+        if policies.is_empty() {
+            return Vec::new();
+        }
+        let groups = self.snapshot.transitive_groups(self.user.id);
+        let mut applying = Vec::with_capacity(policies.len());
+        for policy in policies.iter().rev() {
+            match admits(policy, self.sources, &groups) {
+                Ok(()) => applying.push(policy),
+                Err(filtered) => fold.filtered(Step { layer: Layer::User, level: LEVEL, policy }, &filtered),
+            }
+        }
+        applying
+    }
+
+    fn lines<W: Witness>(
+        &self,
+        slots: &mut Vec<(Setting, Slot)>,
+        fold: &mut Fold<'_, W>,
+        policies: &[&Arc<PolicyObject>],
+        which: impl Fn(Setting) -> bool,
+    ) {
+        for policy in policies {
+            for edit in policy.edits.iter().filter(|edit| which(edit.setting)) {
+                fold.edit(self.slot(slots, edit.setting), Step { layer: Layer::User, level: LEVEL, policy }, edit);
+            }
+        }
+    }
+
+    /// What an attribute says: a `=` line that every policy line on the user beats.
+    fn give<W: Witness>(&self, slots: &mut Vec<(Setting, Slot)>, given: Given<'_>, witness: &mut W) {
+        let Given { setting, attribute, values } = given;
+        let origin = Origin {
+            layer: Layer::User,
+            object: Some(self.user.id),
+            attribute: Some(attribute),
+            order: ATTRIBUTE_ORDER,
+            operator: Operator::Replace,
+            since: Since { generation: self.user.changed, at: self.user.changed_at },
+        };
+        let slot = self.slot(slots, setting);
+        if let Some((_, layer, by)) = slot.enforced {
+            witness.dropped(setting, &origin, &|| super::object::shown(&values), &|| Dropped::Enforced { by, layer });
+            return;
+        }
+        witness.replaced(setting, &origin, &values);
+        slot.decision = Some(Decision { values: values.into(), source: origin.source() });
+    }
+
+    /// The slot of a setting, begun with what is shared.
+    fn slot<'s>(&self, slots: &'s mut Vec<(Setting, Slot)>, setting: Setting) -> &'s mut Slot {
+        let at = slots.iter().position(|(held, _)| *held == setting).unwrap_or_else(|| {
+            let decision = self.set.slot(setting).cloned();
+            let by = decision.as_ref().map(|decision| (0, decision.source.layer, decision.source.object));
+            let enforced = by.filter(|_| self.set.enforced.binary_search(&setting).is_ok());
+            slots.push((setting, Slot { decision, enforced }));
+            slots.len() - 1
+        });
+        &mut slots[at].1
+    }
+
+    /// What differs from the shared set, servers in the user's order.
+    fn settle(&self, slots: Vec<(Setting, Slot)>, orders: &mut Orders) -> Vec<(Setting, Decision)> {
+        let user = spread::user_hash(self.user.id);
+        let mut own: Vec<(Setting, Decision)> = Vec::with_capacity(slots.len() + self.set.spread.len());
+        for (setting, slot) in slots {
+            let Some(mut decision) = slot.decision else { continue };
+            if self.set.slot(setting) == Some(&decision) {
+                continue;
+            }
+            if is_server_list(setting) && sort_servers(&mut decision) {
+                let hashes: Vec<u64> = decision.values.iter().map(spread::server_hash).collect();
+                let permutation = spread::permutation(user, &decision.values, &hashes);
+                decision.values = spread::permuted(&decision.values, &permutation);
+            }
+            own.push((setting, decision));
+        }
+        for setting in &self.set.spread {
+            if own.iter().any(|(held, _)| held == setting) {
+                continue;
+            }
+            if let Some(decision) = self.set.slot(*setting) {
+                let values = orders.of(user, *setting, &decision.values);
+                own.push((*setting, Decision { values, source: decision.source }));
+            }
+        }
+        own.sort_unstable_by_key(|(setting, _)| *setting);
+        own
+    }
+}
+
+impl Orders {
+    fn of(&mut self, user: u64, setting: Setting, values: &Arc<[Value]>) -> Arc<[Value]> {
+        let hashes = self.hashes.entry(setting).or_insert_with(|| values.iter().map(spread::server_hash).collect());
+        let permutation = spread::permutation(user, values, hashes);
+        let list = || spread::permuted(values, &permutation);
+        match spread::packed(&permutation) {
+            Some(packed) => Arc::clone(self.lists.entry((setting, packed)).or_insert_with(list)),
+            None => list(),
+        }
+    }
+}
+
+/// The first of `account.aor` that is an address of record.
+fn primary(slots: &[(Setting, Slot)]) -> Option<Aor> {
+    let (_, slot) = slots.iter().find(|(setting, _)| *setting == Setting::ACCOUNT_AOR)?;
+    slot.decision.as_ref()?.values.iter().find_map(|value| value.to_string().parse().ok())
+}

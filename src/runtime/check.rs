@@ -1,0 +1,66 @@
+//! `dialcast check`: every fault of the configuration and the directory, with its place and its remedy.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{Failed, environment, explain, faults, tokio_runtime};
+use crate::config::{self, Flags};
+use crate::model::{Fault, Severity};
+use crate::policy::Engine;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    directory: String,
+    objects: usize,
+    users: usize,
+    errors: usize,
+    warnings: usize,
+    notes: usize,
+    faults: &'a [Fault],
+}
+
+/// Reads everything once, says what is wrong, and gives the exit code.
+///
+/// # Errors
+/// When the configuration has faults or the directory cannot be read: nothing more can be said then.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub fn run(flags: &Flags, strict: bool, json: bool) -> Result<ExitCode, Failed> {
+    let (config, mut found) = config::load(flags, &environment()).map_err(Failed::Faults)?;
+    let runtime = tokio_runtime()?;
+    let source = super::serve::resolve_sample(&config)?;
+    let read = runtime.block_on(explain::read(&source))?;
+    let mut engine = Engine::new(config.policy.clone());
+    engine.load(&read.snapshot);
+    found.extend(read.faults);
+    found.extend(engine.faults());
+    let count = |severity| found.iter().filter(|fault| fault.severity == severity).count();
+    let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
+    let answer = Answer {
+        directory: source.to_string(),
+        objects: read.snapshot.len(),
+        users: engine.users().count(),
+        errors,
+        warnings,
+        notes,
+        faults: &found,
+    };
+    if json {
+        println!("{}", serde_json::to_string(&answer).map_err(|error| Failed::Other(error.into()))?);
+    } else {
+        faults::print(&found);
+        println!("{}: {} objects, {} users with a document", answer.directory, answer.objects, answer.users);
+        let mut codes: BTreeMap<(Severity, &str), usize> = BTreeMap::new();
+        for fault in &found {
+            *codes.entry((fault.severity, fault.code)).or_default() += 1;
+        }
+        for ((severity, code), count) in codes {
+            println!("  {count} × {severity} {code}");
+        }
+        println!("{errors} errors, {warnings} warnings, {notes} notes");
+    }
+    let failed = errors > 0 || strict && warnings > 0;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

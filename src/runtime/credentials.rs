@@ -1,0 +1,187 @@
+//! Users' secrets for digest: from a file, or from the directory's H.350 attribute.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::config::AuthConfig;
+use crate::model::{Aor, Fault, Place, Severity};
+use crate::policy::Resolved;
+use crate::policy::catalogue::Setting;
+use crate::sip::digest::{Algorithm, Ha1};
+use crate::store::Snapshot;
+use crate::subscription::{Account, Credentials};
+
+/// ITU-T H.350.4: the user's password, in clear.
+const PASSWORD_ATTRIBUTE: &str = "SIPIdentityPassword";
+/// A credentials file larger than this is another file: a million lines fit.
+const FILE_BYTES_MAX: u64 = 128 << 20;
+
+/// Who may log in, kept in step with the users that have a document.
+pub(super) struct CredentialBook {
+    digest: bool,
+    realm: Option<String>,
+    /// From the file: username → secrets.
+    listed: HashMap<String, Secrets>,
+    /// `AoR` → the usernames it may log in by, the shortest last, and its secrets from the directory.
+    users: BTreeMap<Aor, User>,
+    is_changed: bool,
+    faults: Vec<Fault>,
+}
+
+#[derive(Clone, Default)]
+struct Secrets {
+    sha256: Option<Ha1>,
+    md5: Option<Ha1>,
+}
+
+#[derive(PartialEq, Eq)]
+struct User {
+    names: Vec<String>,
+    password: Option<String>,
+}
+
+impl CredentialBook {
+    /// Reads the credentials file, if one is configured.
+    ///
+    /// # Errors
+    /// All faults of the file.
+    pub(super) fn open(config: &AuthConfig) -> Result<Self, Vec<Fault>> {
+        let mut book = Self {
+            digest: config.digest,
+            realm: config.realm.clone(),
+            listed: HashMap::new(),
+            users: BTreeMap::new(),
+            is_changed: false,
+            faults: Vec::new(),
+        };
+        if let Some(path) = &config.credentials_file {
+            let mut faults = Vec::new();
+            book.read(path, &mut faults);
+            if faults.iter().any(|fault| fault.severity == Severity::Error) {
+                return Err(faults);
+            }
+            book.faults = faults;
+        }
+        Ok(book)
+    }
+
+    fn read(&mut self, path: &Path, faults: &mut Vec<Fault>) {
+        let mut fault = |severity, line, what: String, remedy: &str| {
+            let place = Place::File { path: path.to_owned(), line, column: 0 };
+            faults.push(Fault { severity, code: "auth.credentials", place, what, remedy: remedy.to_owned() });
+        };
+        let usage = "write lines of user:realm:HA1, the HA1 as 64 (SHA-256) or 32 (MD5) hexadecimal digits (docs/operations.md)";
+        let text = match std::fs::metadata(path) {
+            Ok(meta) if meta.len() > FILE_BYTES_MAX => Err(std::io::Error::other(format!("it has more than {FILE_BYTES_MAX} octets"))),
+            Ok(meta) => {
+                if meta.permissions().mode() & 0o007 != 0 {
+                    fault(Severity::Warning, 0, "everybody on this machine can read it".to_owned(), "chmod 600 it");
+                }
+                std::fs::read_to_string(path)
+            }
+            Err(error) => Err(error),
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => return fault(Severity::Error, 0, error.to_string(), "make auth.credentials_file a readable file"),
+        };
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
+            // The user may hold a colon-free name only (RFC 7616 §3.4.4), the realm may hold colons, the hash none.
+            let parts =
+                line.trim_end().split_once(':').and_then(|(user, rest)| rest.rsplit_once(':').map(|(realm, hash)| (user, realm, hash)));
+            let Some((user, realm, hash)) = parts else {
+                fault(Severity::Error, index + 1, "not user:realm:HA1".to_owned(), usage);
+                continue;
+            };
+            let algorithm = if hash.len() == Algorithm::Md5.digits() { Algorithm::Md5 } else { Algorithm::Sha256 };
+            let Some(ha1) = Ha1::from_hex(algorithm, hash) else {
+                fault(Severity::Error, index + 1, format!("the HA1 of `{user}` is not 64 or 32 hexadecimal digits"), usage);
+                continue;
+            };
+            if self.realm.get_or_insert_with(|| realm.to_owned()) != realm {
+                let expected = self.realm.clone().unwrap_or_default();
+                let what = format!("`{user}` is of realm `{realm}`, and this server's realm is `{expected}`");
+                fault(Severity::Error, index + 1, what, "use one realm for all lines, the same as auth.realm");
+                continue;
+            }
+            let secrets = self.listed.entry(user.to_owned()).or_default();
+            let slot = if algorithm == Algorithm::Md5 { &mut secrets.md5 } else { &mut secrets.sha256 };
+            if slot.replace(ha1).is_some() {
+                fault(Severity::Error, index + 1, format!("`{user}` is there twice with the same algorithm"), "remove one of the lines");
+            }
+        }
+    }
+
+    /// Takes a user with a document: who it is to the registrar, and its secret if the directory holds one.
+    pub(super) fn put(&mut self, snapshot: &Snapshot, user: &Resolved) {
+        if !self.digest {
+            return;
+        }
+        let configured =
+            Setting::named("account.auth-user").and_then(|setting| user.get(setting)).and_then(|decision| decision.values.first());
+        let short = configured.map_or_else(|| user.aor.user().to_owned(), ToString::to_string);
+        let names = vec![user.aor.key().to_owned(), short];
+        let password = snapshot.get(user.user).and_then(|object| object.attributes.text(PASSWORD_ATTRIBUTE)).map(str::to_owned);
+        let entry = User { names, password };
+        if self.users.get(&user.aor) != Some(&entry) {
+            self.users.insert(user.aor.clone(), entry);
+            self.is_changed = true;
+        }
+    }
+
+    /// The address has no document any more.
+    pub(super) fn remove(&mut self, aor: &Aor) {
+        self.is_changed |= self.users.remove(aor).is_some();
+    }
+
+    /// The whole set, if it changed since it was asked for last.
+    pub(super) fn changed(&mut self) -> Option<Credentials> {
+        if !std::mem::take(&mut self.is_changed) {
+            return None;
+        }
+        let realm =
+            self.realm.get_or_insert_with(|| self.users.keys().next().map_or_else(String::new, |aor| aor.domain().to_owned())).clone();
+        self.faults.retain(|fault| fault.code != "auth.ambiguous");
+        let mut owners: HashMap<&str, Vec<&Aor>> = HashMap::new();
+        for (aor, user) in &self.users {
+            for name in &user.names {
+                let aors = owners.entry(name).or_default();
+                if !aors.contains(&aor) {
+                    aors.push(aor);
+                }
+            }
+        }
+        let mut credentials = Credentials::new(&realm);
+        for (name, aors) in owners {
+            let [aor] = aors.as_slice() else {
+                self.faults.push(ambiguous(name, &aors));
+                continue;
+            };
+            let mut secrets = self.listed.get(name).cloned().unwrap_or_default();
+            if let Some(password) = self.users.get(*aor).and_then(|user| user.password.as_deref()) {
+                secrets.sha256.get_or_insert_with(|| Ha1::new(Algorithm::Sha256, name, &realm, password));
+                secrets.md5.get_or_insert_with(|| Ha1::new(Algorithm::Md5, name, &realm, password));
+            }
+            if secrets.sha256.is_some() || secrets.md5.is_some() {
+                credentials.insert(name, Account { aor: (*aor).clone(), sha256: secrets.sha256, md5: secrets.md5 });
+            }
+        }
+        Some(credentials)
+    }
+
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        self.faults.clone()
+    }
+}
+
+fn ambiguous(name: &str, aors: &[&Aor]) -> Fault {
+    let list: Vec<String> = aors.iter().map(ToString::to_string).collect();
+    Fault {
+        severity: Severity::Warning,
+        code: "auth.ambiguous",
+        place: Place::Config { key: "auth".to_owned() },
+        what: format!("the username `{name}` stands for {}, and so for none of them", list.join(" and ")),
+        remedy: "let them log in as user@domain, or set account.auth-user for each".to_owned(),
+    }
+}

@@ -1,0 +1,61 @@
+//! Wiring: tasks, channels, the clock, shutdown; and the commands that the binary calls.
+
+use std::process::ExitCode;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::model::Fault;
+
+pub mod check;
+mod credentials;
+pub mod explain;
+mod faults;
+mod notifying;
+pub mod serve;
+mod state;
+mod watching;
+
+/// What ends a command early: faults that the operator should repair, or an operation that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// Faults of the configuration or the directory.
+    #[error("{} faults", .0.len())]
+    Faults(Vec<Fault>),
+    /// Anything else, with its causes.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// Prints what went wrong, if anything did, and gives the exit code (docs/operations.md).
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what an operator reads")]
+pub fn exit(outcome: Result<ExitCode, Failed>, json: bool) -> ExitCode {
+    match outcome {
+        Ok(code) => return code,
+        Err(Failed::Faults(found)) if json => println!("{}", serde_json::json!({ "event": "failed", "faults": found })),
+        Err(Failed::Faults(found)) => faults::print(&found),
+        Err(Failed::Other(error)) if json => println!("{}", serde_json::json!({ "event": "failed", "error": format!("{error:#}") })),
+        Err(Failed::Other(error)) => eprintln!("dialcast: {error:#}"),
+    }
+    ExitCode::FAILURE
+}
+
+/// The process's environment variables that are text.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// A runtime for a command.
+fn tokio_runtime() -> Result<Runtime, Failed> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::Other(anyhow::Error::new(error).context("start the async runtime")))
+}
+
+/// Waits until then, or for ever.
+async fn until(when: Option<std::time::Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when.into()).await,
+        None => std::future::pending().await,
+    }
+}

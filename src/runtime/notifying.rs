@@ -1,0 +1,108 @@
+//! The notifier's task: messages in, commands in, time in; messages out.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tracing::{debug, info};
+
+use super::until;
+
+use crate::document::Document;
+use crate::model::Aor;
+use crate::net::{Event, Net};
+use crate::subscription::{Credentials, Notifier, Reason};
+
+/// What the watcher says.
+pub(super) enum Command {
+    /// These addresses have these documents now.
+    Publish(Vec<(Aor, Document)>),
+    /// These have none any more: their users are gone.
+    Withdraw(Vec<Aor>),
+    /// Who may log in.
+    Credentials(Credentials),
+    /// The documents are complete: SUBSCRIBEs are answered from now on.
+    Ready,
+}
+
+/// Messages taken from the network before the rest is looked at.
+const BATCH_MAX: usize = 256;
+/// NOTIFYs sent before what came in is looked at: answers free what is in flight.
+const SEND_MAX: usize = 64;
+/// At the end, phones are told to subscribe again; they are waited for no longer than this.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// And the connections are given this long to write what they hold.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// Runs until the watcher is gone; then tells the phones to subscribe again, and ends.
+pub(super) async fn run(mut notifier: Notifier, net: Net, mut events: mpsc::Receiver<Event>, mut commands: mpsc::Receiver<Command>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    let mut drained_by: Option<Instant> = None;
+    loop {
+        let more = transmit(&mut notifier, &net).await;
+        let due = if more { Some(Instant::now()) } else { notifier.poll_timeout() };
+        let due = due.into_iter().chain(drained_by).min();
+        tokio::select! {
+            // Phones first: what they answer makes room for what the commands bring.
+            biased;
+            count = events.recv_many(&mut batch, BATCH_MAX) => {
+                if count == 0 {
+                    break;
+                }
+                let now = Instant::now();
+                for event in batch.drain(..) {
+                    match event {
+                        Event::Received { path, bytes } => notifier.handle_message(now, path, &bytes),
+                        Event::Failed(failure) => notifier.handle_send_error(now, &failure),
+                    }
+                }
+            }
+            command = commands.recv(), if drained_by.is_none() => if let Some(command) = command {
+                obey(&mut notifier, command);
+            } else {
+                // A phone that comes back at once must not find this process, which is leaving, willing.
+                notifier.set_ready(false);
+                notifier.drain(Instant::now());
+                drained_by = Some(Instant::now() + DRAIN_MAX);
+            },
+            () = until(due) => {}
+        }
+        let now = Instant::now();
+        notifier.handle_timeout(now);
+        if drained_by.is_some_and(|by| by <= now || notifier.subscriptions() == 0) {
+            break;
+        }
+    }
+    transmit(&mut notifier, &net).await;
+    info!(counters = ?notifier.counters(), "the notifier has stopped");
+    net.shutdown(CLOSE_MAX).await;
+}
+
+fn obey(notifier: &mut Notifier, command: Command) {
+    let now = Instant::now();
+    match command {
+        Command::Publish(documents) => {
+            for (aor, document) in documents {
+                notifier.publish(now, &aor, document);
+            }
+        }
+        Command::Withdraw(aors) => {
+            for aor in aors {
+                notifier.withdraw(now, &aor, Reason::NoResource);
+            }
+        }
+        Command::Credentials(credentials) => notifier.set_credentials(credentials),
+        Command::Ready => notifier.set_ready(true),
+    }
+}
+
+/// Sends what is ready, up to a limit; says whether there may be more.
+async fn transmit(notifier: &mut Notifier, net: &Net) -> bool {
+    for _ in 0..SEND_MAX {
+        let Some(transmit) = notifier.poll_transmit() else { return false };
+        if let Err(failure) = net.send(transmit).await {
+            debug!(to = ?failure.to, error = %failure.error, "not sent");
+            notifier.handle_send_error(Instant::now(), &failure);
+        }
+    }
+    true
+}

@@ -1,0 +1,227 @@
+//! `dialcast serve`: the daemon.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use rand::Rng as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+
+use super::credentials::CredentialBook;
+use super::state::StateFile;
+use super::watching::{Loaded, Watching};
+use super::{Failed, environment, notifying, tokio_runtime};
+use crate::config::{self, Config, Flags, SAMPLE};
+use crate::directory::{self, Cookie, LdifOptions, Source};
+use crate::model::Severity;
+use crate::net::{Listen, Net, NetConfig};
+use crate::policy::Engine;
+use crate::sip::Transport;
+use crate::store::Snapshot;
+use crate::subscription::pacing::Quiet;
+use crate::subscription::{AuthMode, Notifier, NotifierConfig};
+use crate::telemetry;
+
+/// The sample organisation, for a binary that stands alone.
+const SAMPLE_TEXT: &str = include_str!("../../examples/corp.ldif");
+/// Reports of the feed that may wait: it reads ahead this far while the watcher resolves.
+const REPORTS_MAX: usize = 1024;
+/// Messages to the notifier that may wait; each holds up to a few hundred documents.
+const COMMANDS_MAX: usize = 16;
+
+/// Runs until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the configuration has faults, a listener cannot be bound, or the state folder cannot be used.
+pub fn run(flags: &Flags, json: bool) -> Result<ExitCode, Failed> {
+    let (config, warnings) = config::load(flags, &environment()).map_err(Failed::Faults)?;
+    telemetry::init(&config.log);
+    for fault in warnings {
+        warn!(code = fault.code, "{fault}");
+    }
+    tokio_runtime()?.block_on(serve(config, json))
+}
+
+async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
+    let begun = Instant::now();
+    let mut stop = Stop::new()?;
+    let source = resolve_sample(&config)?;
+    let credentials = CredentialBook::open(&config.auth).map_err(Failed::Faults)?;
+    let (net, events) =
+        Net::bind(NetConfig { listen: config.listen.clone(), ..NetConfig::default() }).map_err(|error| Failed::Other(error.into()))?;
+    let listen = net.addresses().to_vec();
+    let say = Say { json };
+    say.starting(&source, &config, &listen);
+
+    let (reports, received) = mpsc::channel(REPORTS_MAX);
+    let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
+    let (loaded, is_loaded) = oneshot::channel();
+    let notifier = Notifier::new(notifier_config(&config, &listen), rand::rng().random());
+    let notifying = tokio::spawn(notifying::run(notifier, net, events, commanded));
+
+    let state = config.state_dir.as_deref().map(|dir| StateFile::open(dir, &source.to_string())).transpose();
+    let state = state.map_err(|error| Failed::Other(error.into()))?;
+    let kept = state.as_ref().and_then(last_good);
+    let engine = Engine::new(config.policy.clone());
+    let mut watching = Watching::new(engine, credentials, Quiet::new(config.quiet, config.quiet_max), commands, state, loaded);
+    let mut cookie = None;
+    if let Some((snapshot, kept)) = kept {
+        cookie = watching.resume(snapshot, kept).await;
+    }
+    let watching = tokio::spawn(watching.run(received));
+    let feed = tokio::spawn(directory::watch(source.clone(), cookie, reports));
+
+    tokio::select! {
+        loaded = is_loaded => if let Ok(loaded) = loaded {
+            say.ready(&loaded, &listen, &source, begun);
+        } else {
+            warn!("the directory was never read");
+        },
+        () = stop.wait() => {}
+    }
+    stop.wait().await;
+    info!("stopping");
+    feed.abort();
+    let _ = feed.await;
+    // The feed's end is the watcher's, which keeps the state; the watcher's end is the notifier's.
+    watching.await.context("the watcher").map_err(Failed::Other)?;
+    notifying.await.context("the notifier").map_err(Failed::Other)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The last good state; one that cannot be used is told, and the directory is read in full.
+fn last_good(state: &StateFile) -> Option<(Snapshot, Option<Cookie>)> {
+    match state.load() {
+        Ok(kept) => kept,
+        Err(error) => {
+            warn!("{:#}", anyhow::Error::new(error));
+            None
+        }
+    }
+}
+
+fn notifier_config(config: &Config, listen: &[Listen]) -> NotifierConfig {
+    NotifierConfig {
+        auth: if config.auth.digest { AuthMode::Digest } else { AuthMode::Open },
+        allow_md5: config.auth.md5,
+        on_timeout: config.on_timeout,
+        udp_max_request_bytes: config.udp_request_bytes_max,
+        expires_default_s: config.expires_default_s,
+        expires_min_s: config.expires_min_s,
+        expires_max_s: config.expires_max_s,
+        notify_rate: config.rate_per_s,
+        listen: listen.iter().map(|listen| (listen.transport, listen.address)).collect(),
+        ready: false,
+        ..NotifierConfig::default()
+    }
+}
+
+/// The source to open. Where nobody named one, the sample: of this checkout, or a copy of the one in the binary, so that
+/// it can be edited.
+///
+/// # Errors
+/// When the copy cannot be written.
+pub(super) fn resolve_sample(config: &Config) -> Result<Source, Failed> {
+    if !config.is_sample || Path::new(SAMPLE).is_file() {
+        return Ok(config.directory.clone());
+    }
+    let home = environment().into_iter().find_map(|(name, value)| match name.as_str() {
+        "XDG_STATE_HOME" => Some(PathBuf::from(value)),
+        "HOME" => Some(PathBuf::from(value).join(".local/state")),
+        _ => None,
+    });
+    let dir = config.state_dir.clone().or_else(|| home.map(|home| home.join("dialcast"))).unwrap_or_else(|| PathBuf::from("."));
+    let path = dir.join("corp.ldif");
+    if !path.is_file() {
+        std::fs::create_dir_all(&dir)
+            .and_then(|()| std::fs::write(&path, SAMPLE_TEXT))
+            .with_context(|| format!("write a copy of the sample organisation to {}; name a directory with --directory", path.display()))
+            .map_err(Failed::Other)?;
+    }
+    Ok(Source::Ldif(LdifOptions::new(path)))
+}
+
+/// SIGINT or SIGTERM, once seen for good.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    seen: bool,
+}
+
+impl Stop {
+    fn new() -> Result<Self, Failed> {
+        let open = |kind| signal(kind).context("listen for signals").map_err(Failed::Other);
+        Ok(Self { interrupt: open(SignalKind::interrupt())?, terminate: open(SignalKind::terminate())?, seen: false })
+    }
+
+    async fn wait(&mut self) {
+        if !self.seen {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+            self.seen = true;
+        }
+    }
+}
+
+/// What the daemon says of itself on standard output.
+struct Say {
+    json: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "what an operator reads at the start")]
+impl Say {
+    fn starting(&self, source: &Source, config: &Config, listen: &[Listen]) {
+        if self.json {
+            return;
+        }
+        println!("dialcast {}", env!("CARGO_PKG_VERSION"));
+        println!("  directory  {source}{}", if config.is_sample { " (the sample organisation; --directory names another)" } else { "" });
+        println!("  listening  {}", join(listen));
+        println!("  auth       {}", if config.auth.digest { "digest" } else { "open: everybody is believed, on loopback addresses only" });
+        match &config.state_dir {
+            Some(dir) => println!("  state      {}", dir.display()),
+            None => println!("  state      in memory only (--state DIR keeps it over a restart)"),
+        }
+    }
+
+    fn ready(&self, loaded: &Loaded, listen: &[Listen], source: &Source, begun: Instant) {
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let count = |severity| loaded.faults.iter().filter(|fault| fault.severity == severity).count();
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        if self.json {
+            let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
+            let directory = source.to_string();
+            println!(
+                "{}",
+                serde_json::json!({ "event": "ready", "directory": directory, "listen": listen, "objects": loaded.objects,
+                    "users": loaded.users, "errors": errors, "warnings": warnings, "from_state": loaded.from_state, "took_ms": took_ms })
+            );
+            return;
+        }
+        let from = if loaded.from_state { ", from the state of the last run" } else { "" };
+        println!("ready in {took_ms} ms: {} objects, {} users with a document{from}", loaded.objects, loaded.users);
+        let program = std::env::args().next().unwrap_or_else(|| "dialcast".to_owned());
+        if errors + warnings > 0 {
+            println!("{errors} errors and {warnings} warnings in the directory: `{program} check --directory {source}` tells them");
+        }
+        if let (Some(aor), Some(server)) = (&loaded.example, listen.first()) {
+            println!("\nTry, in another terminal:");
+            println!(
+                "  {program} subscribe {aor} --server sip:{}{}",
+                server.address,
+                if server.transport == Transport::Tcp { "\\;transport=tcp" } else { "" }
+            );
+            println!("  {program} explain {} --directory {source}", aor.as_str());
+            println!("then change the directory, and watch.\n");
+        }
+    }
+}
+
+fn join(listen: &[Listen]) -> String {
+    listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

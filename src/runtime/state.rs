@@ -1,0 +1,95 @@
+//! The last good state on disk: one file per directory, written aside and renamed into place.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use crate::directory::Cookie;
+use crate::store::{Snapshot, saved};
+
+/// Where the state of one directory is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct StateFile {
+    path: PathBuf,
+    /// The directory's URL, kept inside the file too.
+    source: String,
+}
+
+/// Why the state was not kept or not found.
+#[derive(Debug, Error)]
+pub(crate) enum StateError {
+    #[error("create the state folder {}", path.display())]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("read the last good state from {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the last good state in {} is damaged; it was set aside as {}, and the directory is read in full", path.display(), aside.display())]
+    Damaged {
+        path: PathBuf,
+        aside: PathBuf,
+        #[source]
+        source: saved::SavedError,
+    },
+    #[error("write the last good state to {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl StateFile {
+    /// The file for a directory; `source` names it (its URL): the state of one is never taken for another's.
+    pub(crate) fn open(dir: &Path, source: &str) -> Result<Self, StateError> {
+        fs::create_dir_all(dir).map_err(|source| StateError::Folder { path: dir.to_owned(), source })?;
+        let digest = Sha256::digest(source.as_bytes());
+        let name = digest.iter().take(6).fold(String::from("directory-"), |name, byte| format!("{name}{byte:02x}"));
+        Ok(Self { path: dir.join(format!("{name}.state")), source: source.to_owned() })
+    }
+
+    /// The state that was kept, or `None` when there is none yet.
+    pub(crate) fn load(&self) -> Result<Option<(Snapshot, Option<Cookie>)>, StateError> {
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StateError::Read { path: self.path.clone(), source }),
+        };
+        match saved::read(&mut BufReader::new(file), &self.source) {
+            Ok((snapshot, cookie)) => Ok(Some((snapshot, cookie))),
+            Err(source) => {
+                let aside = self.path.with_extension("damaged");
+                // If it cannot even be set aside, the next save replaces it.
+                let _ = fs::rename(&self.path, &aside);
+                Err(StateError::Damaged { path: self.path.clone(), aside, source })
+            }
+        }
+    }
+
+    /// Keeps a state and its cookie. A crash at any moment leaves the old file or the new one, whole.
+    pub(crate) fn save(&self, snapshot: &Snapshot, cookie: Option<&Cookie>) -> Result<(), StateError> {
+        let failed = |source| StateError::Write { path: self.path.clone(), source };
+        let aside = self.path.with_extension("new");
+        // Attribute values may be secrets: readable by the daemon's account only.
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(failed)?;
+        let mut out = BufWriter::new(file);
+        saved::write(&mut out, snapshot, cookie, &self.source).and_then(|()| out.flush()).map_err(failed)?;
+        out.get_ref().sync_all().map_err(failed)?;
+        fs::rename(&aside, &self.path).map_err(failed)?;
+        // The rename itself is durable once the folder is.
+        if let Some(dir) = self.path.parent() {
+            File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
+        }
+        Ok(())
+    }
+}

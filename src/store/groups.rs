@@ -1,0 +1,275 @@
+//! Memberships, held by id.
+//!
+//! A member value is resolved once, and from then on it stands for the object and not for the name: most servers rewrite
+//! a group's values silently when a member is renamed or moved, and an OU's move never tells its users' groups. So:
+//!
+//! - A value keeps its object wherever that goes, as long as the group holds the value and the object exists.
+//! - A value that names nothing dangles, and takes the object that appears under the name. So does the value of an object
+//!   that is deleted.
+//! - When the directory tells a group anew, a value that names an object by now stands for that one: the text is newer
+//!   than what was held.
+
+use imbl::{OrdMap, OrdSet};
+
+use super::name::Name;
+use super::tree::Tree;
+use crate::model::{Dn, ObjectId};
+
+/// What one member value of a group stands for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Member {
+    /// An object of the tree, held by id wherever it moves.
+    Object(ObjectId),
+    /// A name that names nothing now. An unresolved `memberUid` reads `memberUid=…`.
+    Dangling(Dn),
+}
+
+/// A member name of a group and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) member: Member,
+    /// How many values spell the name: `member` and `uniqueMember` may both.
+    pub(crate) values: u32,
+    /// Another name of the group holds the same object, and that one is listed.
+    pub(crate) again: bool,
+}
+
+/// The names by which a group holds one member.
+#[derive(Debug, Clone)]
+enum Names {
+    /// Nearly always.
+    One(Name),
+    /// The first is the one that is listed.
+    More(Vec<Name>),
+}
+
+/// Who is in which group.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Groups {
+    /// Every member name, by group.
+    pub(crate) held: OrdMap<(ObjectId, Name), Held>,
+    /// The same from the member's side: by which names a group holds it.
+    of: OrdMap<(ObjectId, ObjectId), Names>,
+    /// Names that name nothing, and the groups that wait for them.
+    waiting: OrdSet<(Name, ObjectId)>,
+    /// Who has which login name (`uid`): what `memberUid` means.
+    uids: OrdSet<(Name, ObjectId)>,
+    /// Counts the events in which a name may have come to name another object.
+    pub(crate) renames: u64,
+    /// Up to which of them each group's values were resolved.
+    pub(crate) resolved: OrdMap<ObjectId, u64>,
+}
+
+/// Pairs of group and member that may differ from before, in any order, more than once.
+pub(crate) type Pairs = Vec<(ObjectId, ObjectId)>;
+
+const LOWEST: ObjectId = ObjectId::from_bytes([0; 16]);
+
+impl Groups {
+    pub(crate) fn members(&self, group: ObjectId) -> impl Iterator<Item = &Member> {
+        self.names(group).filter(|(_, held)| !held.again).map(|(_, held)| &held.member)
+    }
+
+    /// The member names of a group, and what they stand for.
+    pub(crate) fn names(&self, group: ObjectId) -> impl Iterator<Item = (&Name, &Held)> {
+        let from = (group, Name::default());
+        self.held.range::<_, (ObjectId, Name)>(from..).take_while(move |((of, _), _)| *of == group).map(|((_, name), held)| (name, held))
+    }
+
+    pub(crate) fn groups_of(&self, member: ObjectId) -> impl Iterator<Item = ObjectId> {
+        self.holds(member).map(|((_, group), _)| *group)
+    }
+
+    pub(crate) fn is_member(&self, member: ObjectId, group: ObjectId) -> bool {
+        self.of.contains_key(&(member, group))
+    }
+
+    /// What a name means now: a DN the object that has it, a login name the lowest id that has it.
+    pub(crate) fn resolve(&self, tree: &Tree, name: &Name) -> Option<ObjectId> {
+        if !name.is_uid() {
+            return tree.find(name);
+        }
+        let (uid, id) = self.uids.range::<_, (Name, ObjectId)>((name.clone(), LOWEST)..).next()?;
+        (uid == name).then_some(*id)
+    }
+
+    pub(crate) fn add_uid(&mut self, uid: Name, id: ObjectId) {
+        self.uids.insert((uid, id));
+    }
+
+    pub(crate) fn remove_uid(&mut self, uid: Name, id: ObjectId) {
+        self.uids.remove(&(uid, id));
+    }
+
+    /// A group holds a name, in so many values more.
+    pub(crate) fn hold(
+        &mut self,
+        group: ObjectId,
+        name: Name,
+        values: u32,
+        object: Option<ObjectId>,
+        shown: impl FnOnce() -> Dn,
+        pairs: &mut Pairs,
+    ) {
+        let key = (group, name);
+        if let Some(held) = self.held.get_mut(&key) {
+            held.values += values;
+            return;
+        }
+        // A member of many groups has one name in all of them: keep it once.
+        let known = object.and_then(|id| self.holds(id).next()).and_then(|(_, names)| names.all().first().filter(|name| **name == key.1));
+        let key = known.map_or(key, |name| (group, name.clone()));
+        let member = object.map_or_else(|| Member::Dangling(shown()), Member::Object);
+        let again = self.enter(&key, &member, pairs);
+        self.held.insert(key, Held { member, values, again });
+    }
+
+    /// A group holds a name once less.
+    pub(crate) fn release(&mut self, group: ObjectId, name: Name, pairs: &mut Pairs) {
+        let key = (group, name);
+        match self.held.get_mut(&key) {
+            Some(held) if held.values > 1 => held.values -= 1,
+            Some(_) => self.drop_name(key.0, key.1, pairs),
+            None => {}
+        }
+    }
+
+    /// A group holds a name in so many values. Where the name means nobody now, it keeps whom it held.
+    pub(crate) fn set(
+        &mut self,
+        group: ObjectId,
+        name: Name,
+        values: u32,
+        object: Option<ObjectId>,
+        shown: impl FnOnce() -> Dn,
+        pairs: &mut Pairs,
+    ) {
+        let key = (group, name);
+        let (same, turned) = match (self.held.get(&key), object) {
+            (None, _) => return self.hold(group, key.1, values, object, shown, pairs),
+            (Some(held), Some(id)) => (held.values == values, held.member != Member::Object(id)),
+            (Some(held), None) => (held.values == values, false),
+        };
+        if !same && let Some(held) = self.held.get_mut(&key) {
+            held.values = values;
+        }
+        if let (true, Some(id)) = (turned, object) {
+            self.turn(group, key.1, Member::Object(id), pairs);
+        }
+    }
+
+    /// A group holds a name no longer, however many values spelled it.
+    pub(crate) fn drop_name(&mut self, group: ObjectId, name: Name, pairs: &mut Pairs) {
+        let key = (group, name);
+        if let Some(held) = self.held.remove(&key) {
+            self.leave(&key, &held, pairs);
+        }
+    }
+
+    /// A name stands for something else from now on.
+    pub(crate) fn turn(&mut self, group: ObjectId, name: Name, member: Member, pairs: &mut Pairs) {
+        let key = (group, name);
+        let Some(held) = self.held.remove(&key) else { return };
+        self.leave(&key, &held, pairs);
+        let again = self.enter(&key, &member, pairs);
+        self.held.insert(key, Held { member, again, ..held });
+    }
+
+    /// Restores a name as it was saved.
+    pub(crate) fn restore(&mut self, group: ObjectId, name: Name, member: Member, values: u32) {
+        let key = (group, name);
+        let again = self.enter(&key, &member, &mut Pairs::new());
+        self.held.insert(key, Held { member, values, again });
+    }
+
+    /// The group is gone, or a group no more.
+    pub(crate) fn dissolve(&mut self, group: ObjectId, pairs: &mut Pairs) {
+        let names: Vec<_> = self.names(group).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.drop_name(group, name, pairs);
+        }
+        self.resolved.remove(&group);
+    }
+
+    /// The groups and names by which an object is held.
+    pub(crate) fn held_by(&self, member: ObjectId) -> Vec<(ObjectId, Name)> {
+        self.holds(member).flat_map(|((_, group), names)| names.all().iter().map(|name| (*group, name.clone()))).collect()
+    }
+
+    /// The groups that wait for a name or for one below it.
+    pub(crate) fn waiting_at(&self, name: &Name) -> Vec<(Name, ObjectId)> {
+        self.waiting
+            .range::<_, (Name, ObjectId)>((name.clone(), LOWEST)..)
+            .take_while(|(waiting, _)| waiting == name || waiting.is_below(name))
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn nobody_waits(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// How many values stand for objects, and how many dangle, by the indexes.
+    #[cfg(test)]
+    pub(crate) fn index_sizes(&self) -> (usize, usize) {
+        (self.of.values().map(|names| names.all().len()).sum(), self.waiting.len())
+    }
+
+    fn holds(&self, member: ObjectId) -> impl Iterator<Item = (&(ObjectId, ObjectId), &Names)> {
+        self.of.range::<_, (ObjectId, ObjectId)>((member, LOWEST)..).take_while(move |((of, _), _)| *of == member)
+    }
+
+    /// Enters what a name stands for into the indexes; says whether another name of the group stands for it already.
+    fn enter(&mut self, (group, name): &(ObjectId, Name), member: &Member, pairs: &mut Pairs) -> bool {
+        let Member::Object(id) = member else {
+            self.waiting.insert((name.clone(), *group));
+            return false;
+        };
+        pairs.push((*group, *id));
+        if let Some(names) = self.of.get_mut(&(*id, *group)) {
+            names.add(name.clone());
+            return true;
+        }
+        self.of.insert((*id, *group), Names::One(name.clone()));
+        false
+    }
+
+    fn leave(&mut self, (group, name): &(ObjectId, Name), held: &Held, pairs: &mut Pairs) {
+        let Member::Object(id) = &held.member else {
+            self.waiting.remove(&(name.clone(), *group));
+            return;
+        };
+        pairs.push((*group, *id));
+        let key = (*id, *group);
+        let Some(first) = self.of.get_mut(&key).and_then(|names| names.remove(name)) else {
+            self.of.remove(&key);
+            return;
+        };
+        if let Some(other) = self.held.get_mut(&(*group, first)) {
+            other.again = false;
+        }
+    }
+}
+
+impl Names {
+    fn all(&self) -> &[Name] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::More(names) => names,
+        }
+    }
+
+    fn add(&mut self, name: Name) {
+        match self {
+            Self::One(first) => *self = Self::More(vec![first.clone(), name]),
+            Self::More(names) => names.push(name),
+        }
+    }
+
+    /// Takes a name out; gives the one that is listed from now on, if there is one.
+    fn remove(&mut self, name: &Name) -> Option<Name> {
+        let Self::More(names) = self else { return None };
+        names.retain(|other| other != name);
+        names.first().cloned()
+    }
+}

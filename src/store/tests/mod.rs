@@ -1,0 +1,8 @@
+//! The store against what a reader of its documentation would expect, and against a naive model of it.
+
+mod chaos;
+mod groups;
+mod model;
+mod refresh;
+pub(super) mod support;
+mod tree;

@@ -1,0 +1,291 @@
+//! Who subscribes to what: the addresses of record with their documents, and the subscriptions to each.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Instant;
+
+use super::dialog::Dialog;
+use super::phase::Phase;
+use super::reason::Reason;
+use crate::document::{Document, Etag};
+use crate::model::Aor;
+use crate::sip::Path;
+use crate::sip::transaction::slab::Slab;
+
+/// A subscription. `Display` gives the tag of its dialog on our side: the place, by which it is found without a search,
+/// and 64 random bits, which nobody guesses (RFC 3261 §19.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SubscriptionId {
+    index: u32,
+    token: u64,
+}
+
+impl SubscriptionId {
+    /// Reads a tag that [`fmt::Display`] wrote.
+    pub(super) fn parse(tag: &str) -> Option<Self> {
+        if tag.len() != 24 || !tag.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let (index, token) = tag.split_at_checked(8)?;
+        Some(Self { index: u32::from_str_radix(index, 16).ok()?, token: u64::from_str_radix(token, 16).ok()? })
+    }
+}
+
+impl fmt::Display for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}{:016x}", self.index, self.token)
+    }
+}
+
+/// One subscription: about 450 octets, and its dialog's text.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    token: u64,
+    record: u32,
+    /// Its neighbours among the subscriptions to the same record.
+    previous: Option<u32>,
+    next: Option<u32>,
+    pub(super) phase: Phase,
+    /// Why it ends, once it does.
+    pub(super) reason: Reason,
+    /// A 2xx is owed its NOTIFY, whatever the subscriber holds.
+    pub(super) forced: bool,
+    /// The last NOTIFY brings the document: this is a fetch.
+    pub(super) is_fetch: bool,
+    pub(super) queued: Queued,
+    pub(super) ways: Ways,
+    /// NOTIFYs in a row that were answered with a failure.
+    pub(super) failures: u8,
+    pub(super) local_cseq: u32,
+    pub(super) remote_cseq: u32,
+    pub(super) expires_at: Instant,
+    /// When to try again, in [`Phase::Waiting`].
+    pub(super) retry_at: Option<Instant>,
+    /// The time of its entry in the heap of timers; entries with another time are left-overs.
+    pub(super) timer_at: Option<Instant>,
+    /// The version that it has confirmed, and the one that is on its way.
+    pub(super) holds: Option<Etag>,
+    pub(super) flying: Option<Etag>,
+    /// The way by which the last SUBSCRIBE came.
+    pub(super) path: Path,
+    pub(super) dialog: Dialog,
+}
+
+/// In which queues it stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Queued {
+    /// That of those that somebody waits for.
+    pub(super) first: bool,
+    /// That of changes.
+    pub(super) paced: bool,
+}
+
+/// What is known of the ways to a subscriber (RFC 3261 §18.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Ways {
+    /// The connection by which it subscribed is gone.
+    pub(super) flow_lost: bool,
+    /// A stream to its Contact cannot be had: large NOTIFYs go as datagrams.
+    pub(super) datagrams_only: bool,
+    /// How the NOTIFY went that is out.
+    pub(super) last: Way,
+}
+
+/// How a NOTIFY goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Way {
+    /// As the next hop's URI says, or as a datagram because nothing else is left: there is no other way.
+    #[default]
+    Only,
+    /// On the connection by which the SUBSCRIBE came.
+    Flow,
+    /// On a connection to the next hop, with a datagram as the next try.
+    Stream,
+}
+
+/// What a new subscription begins with.
+pub(super) struct Beginning {
+    pub(super) path: Path,
+    pub(super) dialog: Dialog,
+    pub(super) expires_at: Instant,
+    pub(super) remote_cseq: u32,
+    pub(super) is_fetch: bool,
+}
+
+/// An address of record.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) aor: Aor,
+    /// The newest version; none once it is withdrawn and its last subscriptions end.
+    pub(super) document: Option<Document>,
+    first: Option<u32>,
+    pub(super) subscriptions: usize,
+}
+
+/// Records and subscriptions. Both are dense, and a record's subscriptions are a chain through them.
+#[derive(Debug)]
+pub(super) struct Table {
+    records: Slab<Record>,
+    by_aor: HashMap<Aor, u32>,
+    subscriptions: Slab<Subscription>,
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self { records: Slab::new(), by_aor: HashMap::new(), subscriptions: Slab::new() }
+    }
+
+    /// How many subscriptions there are.
+    pub(super) const fn len(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    pub(super) fn record(&self, aor: &Aor) -> Option<&Record> {
+        self.records.get(*self.by_aor.get(aor)?)
+    }
+
+    /// Sets the document of a record. False: it has these bytes already.
+    pub(super) fn publish(&mut self, aor: &Aor, document: Document) -> bool {
+        let known = self.by_aor.get(aor).and_then(|index| self.records.get_mut(*index));
+        if let Some(record) = known {
+            let changed = record.document.as_ref().is_none_or(|held| held.etag != document.etag);
+            record.document = Some(document);
+            return changed;
+        }
+        let record = Record { aor: aor.clone(), document: Some(document), first: None, subscriptions: 0 };
+        if let Some(index) = self.records.insert(record) {
+            self.by_aor.insert(aor.clone(), index);
+        }
+        true
+    }
+
+    /// Takes the document from a record; what subscribes to it is still there, to be ended.
+    pub(super) fn withdraw(&mut self, aor: &Aor) {
+        let Some(index) = self.by_aor.get(aor).copied() else { return };
+        if let Some(record) = self.records.get_mut(index) {
+            record.document = None;
+        }
+        self.forget_if_unused(index);
+    }
+
+    /// The first subscription to a record; [`Table::after`] gives the others.
+    pub(super) fn first(&self, aor: &Aor) -> Option<SubscriptionId> {
+        self.id_at(self.record(aor)?.first?)
+    }
+
+    /// The subscription to the same record after this one.
+    pub(super) fn after(&self, id: SubscriptionId) -> Option<SubscriptionId> {
+        self.id_at(self.get(id)?.next?)
+    }
+
+    fn id_at(&self, index: u32) -> Option<SubscriptionId> {
+        Some(SubscriptionId { index, token: self.subscriptions.get(index)?.token })
+    }
+
+    /// The tag that the next subscription will have, with these random bits.
+    pub(super) fn next_id(&self, token: u64) -> Option<SubscriptionId> {
+        Some(SubscriptionId { index: self.subscriptions.next_index()?, token })
+    }
+
+    /// Begins the subscription whose tag [`Table::next_id`] gave.
+    pub(super) fn begin(&mut self, id: SubscriptionId, aor: &Aor, beginning: Beginning) -> Option<&mut Subscription> {
+        let record_index = *self.by_aor.get(aor)?;
+        let record = self.records.get_mut(record_index)?;
+        let next = record.first;
+        record.first = Some(id.index);
+        record.subscriptions += 1;
+        if let Some(next) = next.and_then(|next| self.subscriptions.get_mut(next)) {
+            next.previous = Some(id.index);
+        }
+        let index = self.subscriptions.insert(Subscription {
+            token: id.token,
+            record: record_index,
+            previous: None,
+            next,
+            phase: Phase::Calm,
+            reason: Reason::Timeout,
+            forced: false,
+            is_fetch: beginning.is_fetch,
+            queued: Queued::default(),
+            ways: Ways::default(),
+            failures: 0,
+            local_cseq: 0,
+            remote_cseq: beginning.remote_cseq,
+            expires_at: beginning.expires_at,
+            retry_at: None,
+            timer_at: None,
+            holds: None,
+            flying: None,
+            path: beginning.path,
+            dialog: beginning.dialog,
+        })?;
+        debug_assert_eq!(index, id.index, "the tag was made for this place");
+        self.subscriptions.get_mut(index)
+    }
+
+    pub(super) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
+        self.subscriptions.get(id.index).filter(|subscription| subscription.token == id.token)
+    }
+
+    pub(super) fn get_mut(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
+        self.subscriptions.get_mut(id.index).filter(|subscription| subscription.token == id.token)
+    }
+
+    /// A subscription with its record.
+    pub(super) fn with_record(&mut self, id: SubscriptionId) -> Option<(&mut Subscription, &Record)> {
+        let subscription = self.subscriptions.get_mut(id.index).filter(|subscription| subscription.token == id.token)?;
+        let record = self.records.get(subscription.record)?;
+        Some((subscription, record))
+    }
+
+    pub(super) fn remove(&mut self, id: SubscriptionId) {
+        if self.get(id).is_none() {
+            return;
+        }
+        let Some(gone) = self.subscriptions.remove(id.index) else { return };
+        if let Some(next) = gone.next.and_then(|next| self.subscriptions.get_mut(next)) {
+            next.previous = gone.previous;
+        }
+        match gone.previous.and_then(|previous| self.subscriptions.get_mut(previous)) {
+            Some(previous) => previous.next = gone.next,
+            None => {
+                if let Some(record) = self.records.get_mut(gone.record) {
+                    record.first = gone.next;
+                }
+            }
+        }
+        if let Some(record) = self.records.get_mut(gone.record) {
+            record.subscriptions -= 1;
+        }
+        self.forget_if_unused(gone.record);
+    }
+
+    /// Every subscription with its record.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SubscriptionId, &Subscription, &Record)> {
+        self.subscriptions.iter().filter_map(|(index, subscription)| {
+            let id = SubscriptionId { index, token: subscription.token };
+            Some((id, subscription, self.records.get(subscription.record)?))
+        })
+    }
+
+    fn forget_if_unused(&mut self, index: u32) {
+        if let Some(record) = self.records.get(index)
+            && record.document.is_none()
+            && record.first.is_none()
+        {
+            self.by_aor.remove(&record.aor);
+            self.records.remove(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A million of them fit into a small machine.
+    #[test]
+    fn a_subscription_is_small() {
+        assert!(size_of::<Subscription>() <= 450, "{}", size_of::<Subscription>());
+    }
+}

@@ -1,0 +1,13 @@
+//! The notifier from outside: messages in, messages out.
+
+mod answers;
+mod auth;
+mod bench;
+mod dialogs;
+mod limits;
+mod notifies;
+mod speed;
+mod ways;
+mod world;
+
+use bench::{Ask, Bench};
