@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::config::AuthConfig;
+use crate::config::{AuthConfig, PASSWORD_ATTRIBUTE};
 use crate::model::{Aor, Fault, Place, Severity};
 use crate::policy::Resolved;
 use crate::policy::catalogue::Setting;
@@ -12,8 +12,6 @@ use crate::sip::digest::{Algorithm, Ha1};
 use crate::store::Snapshot;
 use crate::subscription::{Account, Credentials};
 
-/// ITU-T H.350.4: the user's password, in clear.
-const PASSWORD_ATTRIBUTE: &str = "SIPIdentityPassword";
 /// A credentials file larger than this is another file: a million lines fit.
 const FILE_BYTES_MAX: u64 = 128 << 20;
 
