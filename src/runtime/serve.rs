@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::credentials::CredentialBook;
 use super::state::StateFile;
-use super::stop::Stop;
+use super::stop::interrupts;
 use super::watching::{Loaded, Watching};
 use super::{Failed, environment, notifying, tokio_runtime};
 use crate::config::{self, Config, Flags, SAMPLE};
@@ -47,7 +47,7 @@ pub fn run(flags: &Flags, json: bool) -> Result<ExitCode, Failed> {
 
 async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
     let begun = Instant::now();
-    let mut stop = Stop::new()?;
+    let mut stop = interrupts()?;
     let source = resolve_sample(&config)?;
     let credentials = CredentialBook::open(&config.auth).map_err(Failed::Faults)?;
     let (net, events) =
@@ -75,7 +75,7 @@ async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
     let feed = tokio::spawn(directory::watch(source.clone(), cookie, reports));
 
     tokio::select! {
-        () = stop.wait() => {}
+        _ = stop.recv() => {}
         () = async {
             if let Ok(loaded) = is_loaded.await {
                 say.ready(&loaded, &listen, &source, begun);
