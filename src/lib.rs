@@ -11,8 +11,8 @@
 //! randomness and bytes come in as arguments. `docs/ARCHITECTURE.md` has the invariants, `tests/tidy.rs` their proof.
 //!
 //! The modules, in the order of the flow: the ground floor ([`model`], [`sip`]), the stages ([`directory`], [`store`],
-//! [`policy`], [`document`], [`subscription`], [`net`]), and what makes a program of it ([`config`], [`runtime`],
-//! [`telemetry`]).
+//! [`policy`], [`document`], [`subscription`], [`net`]), the other end ([`agent`]), and what makes a program of it
+//! ([`config`], [`runtime`], [`telemetry`]).
 
 pub mod model;
 pub mod sip;
@@ -27,6 +27,8 @@ pub mod document;
 pub mod subscription;
 
 pub mod net;
+
+pub mod agent;
 
 pub mod config;
 pub mod runtime;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use dialcast::config::Flags;
-use dialcast::runtime;
+use dialcast::runtime::{self, subscribe::SubscribeArgs};
 
 /// Keeps every phone configured from the layout of the directory.
 #[derive(Debug, Parser)]
@@ -44,6 +44,7 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         state: Option<PathBuf>,
     },
+    Subscribe(Box<SubscribeArgs>),
     /// Every setting of a user: its value, where it comes from, what it beat, and why.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain {
@@ -91,7 +92,7 @@ struct SourceArgs {
     /// The configuration, a TOML file; examples/dialcast.toml shows every key
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The directory: ldif:PATH, ldap://HOST[:PORT][/BASE-DN] or ldaps://… [default: the sample organisation]
+    /// The directory: `ldif:PATH`, `ldap://HOST[:PORT][/BASE-DN]` or `ldaps://…` [default: the sample organisation]
     #[arg(long, value_name = "URL")]
     directory: Option<String>,
 }
@@ -107,6 +108,7 @@ fn main() -> ExitCode {
     let json = cli.json;
     let outcome = match cli.command {
         Command::Serve { source, listen, state } => runtime::serve::run(&Flags { listen, state, ..source.flags() }, json),
+        Command::Subscribe(args) => runtime::subscribe::run(&args, json),
         Command::Explain { user, setting, source } => runtime::explain::run(&source.flags(), &user, setting.as_deref(), json),
         Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
     };

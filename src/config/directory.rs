@@ -81,7 +81,7 @@ fn ldap(check: &mut Check, url: ServerUrl, raw: RawDirectory) -> LdapOptions {
 fn password(check: &mut Check, path: &Path) -> Option<Secret> {
     let key = "directory.password_file";
     let unreadable = |check: &mut Check, error: std::io::Error| {
-        check.fault(key, format!("{}: {error}", path.display()), "make it a readable file that holds the password and nothing else")
+        check.fault(key, format!("{}: {error}", path.display()), "make it a readable file that holds the password and nothing else");
     };
     let meta = std::fs::metadata(path).map_err(|error| unreadable(check, error)).ok()?;
     if meta.len() > PASSWORD_BYTES_MAX {

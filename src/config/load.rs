@@ -30,7 +30,7 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 ///
 /// # Errors
 /// One fault when the file cannot be read or is not TOML: nothing else can be said before that is repaired.
-pub(crate) fn read(flags: &Flags, environment: &[(String, String)]) -> Result<Raw, Fault> {
+pub(crate) fn read(flags: &Flags, environment: &[(String, String)]) -> Result<Raw, Box<Fault>> {
     let mut builder = config::Config::builder();
     if let Some(path) = &flags.config {
         builder = builder.add_source(File::from_str(&text(path)?, FileFormat::Toml));
@@ -54,17 +54,14 @@ pub(crate) fn read(flags: &Flags, environment: &[(String, String)]) -> Result<Ra
 
 type Builder = config::ConfigBuilder<config::builder::DefaultState>;
 
-fn flag(builder: Builder, key: &str, value: Option<impl Into<config::Value>>) -> Result<Builder, Fault> {
+fn flag(builder: Builder, key: &str, value: Option<impl Into<config::Value>>) -> Result<Builder, Box<Fault>> {
     builder.set_override_option(key, value).map_err(|error| whole(None, &error))
 }
 
-fn text(path: &Path) -> Result<String, Fault> {
-    let fault = |what: String, remedy: &str| Fault {
-        severity: Severity::Error,
-        code: "config.file",
-        place: Place::File { path: path.to_owned(), line: 0, column: 0 },
-        what,
-        remedy: remedy.to_owned(),
+fn text(path: &Path) -> Result<String, Box<Fault>> {
+    let fault = |what: String, remedy: &str| {
+        let place = Place::File { path: path.to_owned(), line: 0, column: 0 };
+        Box::new(Fault { severity: Severity::Error, code: "config.file", place, what, remedy: remedy.to_owned() })
     };
     let length =
         std::fs::metadata(path).map_err(|error| fault(error.to_string(), "give the path of a readable TOML file to --config"))?.len();
@@ -78,18 +75,18 @@ fn text(path: &Path) -> Result<String, Fault> {
 }
 
 /// What the crate says about a file or its tables as a whole.
-fn whole(path: Option<&Path>, error: &config::ConfigError) -> Fault {
+fn whole(path: Option<&Path>, error: &config::ConfigError) -> Box<Fault> {
     let place = match path {
         Some(path) => Place::File { path: path.to_owned(), line: line_of(&error.to_string()), column: 0 },
         None => Place::Config { key: "(environment)".to_owned() },
     };
-    Fault {
+    Box::new(Fault {
         severity: Severity::Error,
         code: "config.syntax",
         place,
         what: error.to_string().trim().to_owned(),
         remedy: "correct it as TOML 1.0; examples/dialcast.toml shows every key".to_owned(),
-    }
+    })
 }
 
 /// The line that the TOML parser names in its message.

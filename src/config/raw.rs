@@ -65,7 +65,7 @@ table! {
     Raw {
         /// Where the daemon listens: `udp:IP:PORT` and `tcp:IP:PORT`. Default: both on 127.0.0.1:5060.
         listen: Loose<Vec<String>>,
-        /// A folder for the last good state of the directory, served after a restart. Default: the environment's STATE_DIRECTORY (set by systemd), else none.
+        /// A folder for the last good state of the directory, served after a restart. Default: the environment's `STATE_DIRECTORY` (set by systemd), else none.
         state_dir: Loose<String>,
         /// The directory that is watched.
         directory: RawDirectory,
@@ -120,11 +120,11 @@ table! {
     /// Which attributes name a user; the first that is there counts.
     #[schemars(rename = "Identity")]
     RawIdentity {
-        /// The SIP address. Default: SIPIdentitySIPURI, msRTCSIP-PrimaryUserAddress, proxyAddresses, mail.
+        /// The SIP address. Default: `SIPIdentitySIPURI`, `msRTCSIP-PrimaryUserAddress`, `proxyAddresses`, `mail`.
         aor: Loose<Vec<String>>,
-        /// The telephone number. Default: telephoneNumber, ipPhone.
+        /// The telephone number. Default: `telephoneNumber`, `ipPhone`.
         tel: Loose<Vec<String>>,
-        /// The name to show. Default: displayName, cn.
+        /// The name to show. Default: `displayName`, `cn`.
         display_name: Loose<Vec<String>>,
     }
 }

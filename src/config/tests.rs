@@ -16,7 +16,7 @@ fn read(toml: &str, environment: &[(&str, &str)], flags: Flags) -> Result<(Confi
 
 /// The faults of a file, one a line.
 fn faults(toml: &str) -> String {
-    let found = read(toml, &[], Flags::default()).map(|(_, warnings)| warnings).unwrap_or_else(|faults| faults);
+    let found = read(toml, &[], Flags::default()).map_or_else(|faults| faults, |(_, warnings)| warnings);
     found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 

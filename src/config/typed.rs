@@ -86,7 +86,7 @@ pub enum LogFormat {
 /// # Errors
 /// All faults together, each with its key and a remedy.
 pub fn load(flags: &Flags, environment: &[(String, String)]) -> Result<(Config, Vec<Fault>), Vec<Fault>> {
-    let raw = load::read(flags, environment).map_err(|fault| vec![fault])?;
+    let raw = load::read(flags, environment).map_err(|fault| vec![*fault])?;
     let is_url_from_file = flags.directory.is_none() && !environment.iter().any(|(name, _)| name == "DIALCAST_DIRECTORY__URL");
     let mut check =
         Check { faults: Vec::new(), base: flags.config.as_deref().and_then(Path::parent).map(Path::to_owned), is_url_from_file };

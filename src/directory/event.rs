@@ -27,6 +27,8 @@ pub enum Event {
     /// In a refresh: the entry is there, like this.
     InitApply(Entry),
     /// In a refresh: the entry is there, unchanged since the cookie (RFC 4533 §3.3.2, present).
+    ///
+    /// The same refresh may apply the entry too, before or after; and an id that nobody knows says nothing.
     InitKeep(ObjectId),
     /// The refresh is complete.
     InitDone {

@@ -137,7 +137,7 @@ impl Rdn {
         &self.key
     }
 
-    /// As written, escapes normalised.
+    /// As written, escapes normalised: what `Display` prints.
     pub fn as_str(&self) -> &str {
         &self.shown
     }

@@ -38,12 +38,12 @@ impl Addresses {
             Some(claim) => self.by_user.insert(user, claim.aor.clone()),
             None => self.by_user.remove(&user),
         };
-        if let Some(aor) = &before {
-            if let Some(claims) = self.by_aor.get_mut(aor) {
-                claims.retain(|held| held.user != user);
-                if claims.is_empty() {
-                    self.by_aor.remove(aor);
-                }
+        if let Some(aor) = &before
+            && let Some(claims) = self.by_aor.get_mut(aor)
+        {
+            claims.retain(|held| held.user != user);
+            if claims.is_empty() {
+                self.by_aor.remove(aor);
             }
         }
         if let Some(claim) = claim {
@@ -74,16 +74,13 @@ impl Addresses {
 
     /// Notes what is published; whether it differs from what was.
     pub(crate) fn publish(&mut self, resolved: &Arc<Resolved>) -> bool {
-        match self.told.get_mut(&resolved.aor) {
-            Some(told) => {
-                let differs = !told.is_same(resolved);
-                *told = Arc::clone(resolved);
-                differs
-            }
-            None => {
-                self.told.insert(resolved.aor.clone(), Arc::clone(resolved));
-                true
-            }
+        if let Some(told) = self.told.get_mut(&resolved.aor) {
+            let differs = !told.is_same(resolved);
+            *told = Arc::clone(resolved);
+            differs
+        } else {
+            self.told.insert(resolved.aor.clone(), Arc::clone(resolved));
+            true
         }
     }
 

@@ -122,7 +122,7 @@ impl Setting {
     pub fn meant_by(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let close = name.len() / 4 + 1;
-        let distance = |setting: &Self| distance(setting.name().as_bytes(), name.as_bytes());
+        let distance = |setting: &Self| strsim::damerau_levenshtein(setting.name(), &name);
         Self::all().map(|setting| (distance(&setting), setting)).filter(|(d, _)| *d <= close).min().map(|(_, setting)| setting)
     }
 
@@ -170,24 +170,6 @@ impl fmt::Debug for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// Levenshtein's distance: how many letters to add, drop or change.
-fn distance(one: &[u8], other: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (slot, b) in row.iter_mut().skip(1).zip(other) {
-            let best = (left + 1).min(*slot + 1).min(diagonal + usize::from(a != b));
-            diagonal = std::mem::replace(slot, best);
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 const fn one(scope: Scope, name: &'static str, kind: ValueKind, default: &'static [&'static str], doc: &'static str) -> Spec {

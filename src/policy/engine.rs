@@ -42,8 +42,10 @@ pub struct Engine {
     sets: HashMap<Option<ObjectId>, HashMap<Box<[ObjectId]>, Held>>,
     pub(crate) users: BTreeMap<ObjectId, User>,
     addresses: Addresses,
-    /// Users whose own lines ask for groups or servers, so that a change elsewhere may concern them.
-    sensitive: BTreeSet<ObjectId>,
+    /// Users whose own lines ask for servers of these roles: a moved server may concern them.
+    seeking: BTreeMap<ObjectId, Box<[Arc<str>]>>,
+    /// Users whose own lines have filters: any membership may concern them.
+    filtering: BTreeSet<ObjectId>,
     /// Counts loads and updates: a set is decided at most once in each.
     round: u64,
 }
@@ -99,7 +101,8 @@ impl Engine {
             sets: HashMap::new(),
             users: BTreeMap::new(),
             addresses: Addresses::default(),
-            sensitive: BTreeSet::new(),
+            seeking: BTreeMap::new(),
+            filtering: BTreeSet::new(),
             round: 0,
         }
     }
@@ -121,7 +124,8 @@ impl Engine {
             let shared = self.shared(object.id, container, &stale);
             touched.extend(self.examine(object, shared));
         }
-        self.sensitive.retain(|id| self.users.contains_key(id));
+        self.seeking.retain(|id, _| self.users.contains_key(id));
+        self.filtering.retain(|id| self.users.contains_key(id));
         self.settle(touched, before.into_iter().map(|(id, user)| (id, user.standing)).collect(), &mut outcome);
         outcome
     }
@@ -153,7 +157,8 @@ impl Engine {
             let Some(object) = snapshot.get(id).filter(|object| object.kind == Kind::User) else { continue };
             let shared = self.shared(id, container_of(snapshot, id), &stale);
             if let Some(user) = self.users.get(&id) {
-                if Arc::ptr_eq(&user.shared, &shared) && !self.sensitive.contains(&id) {
+                let has_own = self.seeking.contains_key(&id) || self.filtering.contains(&id);
+                if Arc::ptr_eq(&user.shared, &shared) && !has_own {
                     continue;
                 }
                 standings.insert(id, user.standing.clone());
@@ -168,6 +173,14 @@ impl Engine {
     /// Every user who has a document now, by id.
     pub fn users(&self) -> impl Iterator<Item = &Arc<Resolved>> {
         self.users.values().filter(|user| user.standing == Standing::Published).filter_map(|user| user.resolved.as_ref())
+    }
+
+    /// Every user whose document is withheld, by id, and why.
+    pub fn withheld(&self) -> impl Iterator<Item = (ObjectId, &Withholding)> {
+        self.users.iter().filter_map(|(id, user)| match &user.standing {
+            Standing::Withheld(why) => Some((*id, why)),
+            Standing::Published | Standing::NoAddress => None,
+        })
     }
 
     /// The user whose document is at an address.
@@ -227,7 +240,8 @@ impl Engine {
                     possible.extend(users_of(&snapshot, object.id));
                 }
             }
-            possible.extend(self.sensitive.iter().filter(|id| snapshot.is_within(**id, *container)));
+            let seeking = self.seeking.iter().filter(|(_, roles)| roles.contains(role)).map(|(id, _)| *id);
+            possible.extend(seeking.filter(|id| snapshot.is_within(*id, *container)));
         }
         stale
     }
@@ -237,27 +251,24 @@ impl Engine {
         let chain = self.chain(container);
         let groups = self.relevant.groups(&self.snapshot, &chain, user);
         let held = self.sets.get_mut(&container).and_then(|sets| sets.get_mut(groups.as_slice()));
-        if let Some(held) = &held {
-            if held.round == self.round || !stale.covers(&held.set) {
-                return Arc::clone(&held.set);
-            }
+        if let Some(held) = &held
+            && (held.round == self.round || !stale.covers(&held.set))
+        {
+            return Arc::clone(&held.set);
         }
         let set = shared(&self.sources, &chain, container, &groups, &mut Silent);
-        match held {
-            Some(held) => {
-                held.round = self.round;
-                if *held.set != set {
-                    held.set = Arc::new(set);
-                    held.orders = Orders::default();
-                }
-                Arc::clone(&held.set)
+        if let Some(held) = held {
+            held.round = self.round;
+            if *held.set != set {
+                held.set = Arc::new(set);
+                held.orders = Orders::default();
             }
-            None => {
-                let held = Held { set: Arc::new(set), orders: Orders::default(), users: 0, round: self.round };
-                let set = Arc::clone(&held.set);
-                self.sets.entry(container).or_default().insert(groups.into(), held);
-                set
-            }
+            Arc::clone(&held.set)
+        } else {
+            let held = Held { set: Arc::new(set), orders: Orders::default(), users: 0, round: self.round };
+            let set = Arc::clone(&held.set);
+            self.sets.entry(container).or_default().insert(groups.into(), held);
+            set
         }
     }
 
@@ -287,11 +298,15 @@ impl Engine {
             }
             None => personal.decide(&mut Orders::default(), &mut Silent),
         };
-        let asks = !own.roles.is_empty() || self.sources.policies(id).iter().any(|policy| !policy.filters.is_empty());
-        if asks {
-            self.sensitive.insert(id);
+        if own.roles.is_empty() {
+            self.seeking.remove(&id);
         } else {
-            self.sensitive.remove(&id);
+            self.seeking.insert(id, own.roles.into_iter().collect());
+        }
+        if self.sources.policies(id).iter().any(|policy| !policy.filters.is_empty()) {
+            self.filtering.insert(id);
+        } else {
+            self.filtering.remove(&id);
         }
         let claim = own.aor.map(|aor| Claim { aor, created: created(&object.attributes), user: id });
         let resolved = claim.as_ref().map(|claim| {
@@ -313,7 +328,8 @@ impl Engine {
         if let Some(user) = self.users.remove(&id) {
             self.release(&user.shared);
         }
-        self.sensitive.remove(&id);
+        self.seeking.remove(&id);
+        self.filtering.remove(&id);
         self.addresses.claim(id, None)
     }
 
@@ -367,10 +383,10 @@ impl Engine {
         resolved.sort_by_key(|resolved| resolved.user);
         outcome.users = gone;
         for id in concerned {
-            if let Some(Standing::Withheld(why)) = self.users.get(&id).map(|user| &user.standing) {
-                if standings.get(&id) != Some(&Standing::Withheld(why.clone())) {
-                    outcome.users.push(UserChange::Withheld { user: id, why: why.clone() });
-                }
+            if let Some(Standing::Withheld(why)) = self.users.get(&id).map(|user| &user.standing)
+                && standings.get(&id) != Some(&Standing::Withheld(why.clone()))
+            {
+                outcome.users.push(UserChange::Withheld { user: id, why: why.clone() });
             }
         }
         outcome.users.extend(resolved.into_iter().map(UserChange::Resolved));

@@ -281,7 +281,7 @@ impl<'a> Case<'a> {
 fn sourced(value: &Value, lines: &[Line], names: &Names<'_>) -> Sourced {
     let brought = |line: &&Line| line.stands() && line.values.iter().any(|held| held.is_same_element(value));
     let line = lines.iter().rev().find(brought).or(lines.last());
-    let source = line.map_or_else(|| names.built_in(), |line| names.provenance(&line.origin));
+    let source = line.map_or_else(Names::built_in, |line| names.provenance(&line.origin));
     Sourced { value: value.to_string(), source }
 }
 
@@ -336,7 +336,7 @@ impl Names<'_> {
         }
     }
 
-    fn built_in(&self) -> Provenance {
+    fn built_in() -> Provenance {
         Provenance {
             layer: Layer::BuiltIn.to_string(),
             object: None,

@@ -24,7 +24,7 @@ pub(super) fn reason(line: &Line, names: &Names<'_>) -> Option<(&'static str, Op
                     if line.origin.operator == super::grammar::Operator::Enforce { "enforced further out" } else { "not enforced" };
                 ("not-enforced", entry(by), format!("{operator}: {} enforces another value", place(by, *layer)))
             }
-            Dropped::Blocked { by } => ("blocked", entry(by), format!("blocked by {}", place(by, Layer::Unit(0)))),
+            Dropped::Blocked { by, layer } => ("blocked", entry(by), format!("blocked by {}", place(by, *layer))),
             Dropped::Filtered(filtered) => ("filtered", None, filtered.to_string()),
             Dropped::Unparsable(why) => ("unparsable", None, format!("does not parse: {why}")),
             Dropped::SameObject => ("same-object", None, "another line of the same object comes first".into()),
@@ -38,7 +38,7 @@ pub(super) fn reason(line: &Line, names: &Names<'_>) -> Option<(&'static str, Op
 fn replaced(line: &Place, by: &Place, names: &Names<'_>) -> (&'static str, String) {
     let holder = names.holder(by);
     if line.layer != by.layer {
-        return ("lower-layer", format!("lower layer: replaced by {} {holder}", by.layer).replace("config config", "config"));
+        return ("lower-layer", format!("lower layer, replaced by {holder}"));
     }
     if line.attribute.is_some() {
         return ("order", "a policy line on the user beats an attribute".into());

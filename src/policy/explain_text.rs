@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::explain::{Applied, Explained, Explanation, Provenance};
+use super::layers::Layer;
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,15 +53,20 @@ impl fmt::Display for Explained {
         if self.values.is_empty() {
             writeln!(f, "  no value")?;
         }
-        for sourced in &self.values {
-            writeln!(f, "  {}  from {}", sourced.value, sourced.source)?;
+        for (index, sourced) in self.values.iter().enumerate() {
+            writeln!(f, "  {}", sourced.value)?;
+            // A list that comes from one line says so once.
+            if self.values.get(index + 1).is_none_or(|next| next.source != sourced.source) {
+                writeln!(f, "      {}", sourced.source)?;
+            }
         }
         for nearest in &self.nearest {
-            writeln!(f, "  @nearest({}) is {}", nearest.role, nearest.container.dn)?;
+            writeln!(f, "      @nearest({}) is {}", nearest.role, nearest.container.dn)?;
         }
         for loser in &self.losers {
-            let value = if loser.value.is_empty() { "nothing" } else { &loser.value };
-            writeln!(f, "  beats {value}  from {}: {}", loser.source, loser.text)?;
+            let value = if loser.value.is_empty() { "(nothing)" } else { &loser.value };
+            writeln!(f, "  not {value}: {}", loser.text)?;
+            writeln!(f, "      {}", loser.source)?;
         }
         Ok(())
     }
@@ -68,6 +74,10 @@ impl fmt::Display for Explained {
 
 impl fmt::Display for Provenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is built in has no line.
+        if self.object.is_none() && self.layer == Layer::BuiltIn.to_string() {
+            return f.write_str(&self.layer);
+        }
         write!(f, "{} {}", self.operator, self.layer)?;
         if let Some(object) = &self.object {
             write!(f, " {}", object.dn)?;

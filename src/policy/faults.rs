@@ -71,6 +71,11 @@ impl Engine {
     }
 }
 
+/// `1 user`, `2 users`.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// The faults found so far.
 struct Listed<'a> {
     snapshot: &'a Snapshot,
@@ -172,16 +177,19 @@ impl Listed<'_> {
                         Some(Some(container)) => format!("`{}`", self.dn(*container)),
                         _ => "the containers of the users".to_owned(),
                     };
-                    let more = if containers.len() > 1 { format!(" and {} more containers", containers.len() - 1) } else { String::new() };
+                    let others = containers.len().saturating_sub(1);
+                    let more = if others > 0 { format!(", nor {}", counted(others, "more container")) } else { String::new() };
                     let what = format!(
-                        "`{setting}` asks for @nearest({role}), and neither {place}{more} nor any container above has such a server \
-                         ({users} users)"
+                        "`{setting}` asks for @nearest({role}), and neither {place}{more}, nor any container above has such a server \
+                         ({})",
+                        counted(users, "user")
                     );
                     let remedy = format!("put a server object with the role {role} into a container above them, or name a server as well");
                     self.at(Severity::Warning, "policy.nearest", want.object, what, remedy);
                 }
                 Wanted::Room => {
-                    let what = format!("`{setting}` has more than {} values for {users} users; the rest is dropped", Setting::VALUES_MAX);
+                    let users = counted(users, "user");
+                    let what = format!("`{setting}` has more than {} values for {users}; the rest is dropped", Setting::VALUES_MAX);
                     self.at(Severity::Warning, "policy.full", want.object, what, "take values away; a group stands for many users".into());
                 }
             }
@@ -198,7 +206,7 @@ impl Listed<'_> {
             let Some(first) = names.next() else { continue };
             let what = match names.count() {
                 0 => format!("the member `{first}` is not there"),
-                more => format!("the member `{first}` is not there, and {more} more are not"),
+                more => format!("the member `{first}` is not there, nor {}", counted(more, "more member")),
             };
             let remedy = "take it out of the group, or look whether Dialcast's account may read it; it counts as soon as it is there";
             self.object(Severity::Warning, "group.dangling", group.id, None, what, remedy.into());

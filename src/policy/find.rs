@@ -43,7 +43,7 @@ fn meant(nearby: &[String]) -> String {
 }
 
 fn listed(users: &[Dn]) -> String {
-    let shown = users.iter().take(LISTED_MAX).map(|dn| format!("\n  {dn}")).collect::<String>();
+    let shown = users.iter().take(LISTED_MAX).map(|dn| format!("\n  {dn}")).collect::<Vec<_>>().concat();
     if users.len() > LISTED_MAX { format!("{shown}\n  … and {} more", users.len() - LISTED_MAX) } else { shown }
 }
 
@@ -121,7 +121,7 @@ fn nearby(snapshot: &Snapshot, text: &str) -> Vec<String> {
     for object in snapshot.iter().filter(|object| object.kind == Kind::User) {
         for name in ["uid", "sAMAccountName", "cn"] {
             for value in object.attributes.texts(name) {
-                let distance = super::spelling::distance(&fold(value), &wanted);
+                let distance = strsim::damerau_levenshtein(&fold(value), &wanted);
                 if distance <= close {
                     names.push((distance, value.to_owned()));
                 }

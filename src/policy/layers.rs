@@ -120,13 +120,13 @@ pub(crate) fn container_of(snapshot: &Snapshot, id: ObjectId) -> Option<ObjectId
 
 #[cfg(test)]
 mod tests {
+    use super::Layer::{BuiltIn, Config, Domain, Group, Site, Subnet, Unit, User};
     use super::*;
 
     #[test]
     fn ranks() {
         let sorted =
             |network: bool, layers: &[Layer]| layers.iter().map(|layer| layer.rank(network)).collect::<Vec<_>>().is_sorted_by(|a, b| a < b);
-        use Layer::{BuiltIn, Config, Domain, Group, Site, Subnet, Unit, User};
         assert!(sorted(false, &[BuiltIn, Config, Site, Domain, Unit(1), Unit(2), Unit(u16::MAX), Group, User]));
         assert!(sorted(true, &[BuiltIn, Config, Domain, Unit(1), Unit(u16::MAX), Group, User, Site, Subnet]));
     }

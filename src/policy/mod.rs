@@ -22,7 +22,6 @@ mod resolve;
 mod resolved;
 mod server_object;
 mod sources;
-mod spelling;
 mod spread;
 pub mod value;
 mod value_access;

@@ -119,8 +119,9 @@ impl Witness for Recorder {
         let by = Place::from(origin);
         let lines = self.lines(setting);
         for line in lines.iter_mut().filter(|line| line.stands()) {
+            let brought = line.values.len();
             line.values.retain(|held| !values.iter().any(|value| value.is_same_element(held)));
-            if line.values.is_empty() && matches!(line.origin.operator, Operator::Append | Operator::Replace | Operator::Enforce) {
+            if line.values.is_empty() && brought > 0 && line.removed.is_empty() {
                 line.fate = Fate::Replaced(by.clone());
             }
         }

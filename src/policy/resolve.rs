@@ -45,7 +45,8 @@ impl<'a> Step<'a> {
 pub(crate) struct Fold<'a, W> {
     sources: &'a Sources,
     chain: &'a Chain,
-    blocks: Vec<(usize, &'a Block, Option<ObjectId>)>,
+    /// Blocks that apply, with the step that each comes with.
+    blocks: Vec<(Step<'a>, &'a Block)>,
     pub(crate) witness: &'a mut W,
     pub(crate) wants: BTreeSet<Want>,
     pub(crate) roles: BTreeSet<Arc<str>>,
@@ -80,7 +81,7 @@ pub(crate) fn shared<W: Witness>(
         }
     }
     for step in &steps {
-        fold.blocks.extend(step.policy.blocks.iter().map(|block| (step.level, block, step.policy.id)));
+        fold.blocks.extend(step.policy.blocks.iter().map(|block| (*step, block)));
     }
 
     let mut slots: Vec<Slot> = built_in().to_vec();
@@ -115,7 +116,7 @@ impl<'a, W: Witness> Fold<'a, W> {
             }
             // Rule 5.
             if let Some(by) = self.blocked(step, setting) {
-                return self.drop_edit(step, edit, &|| Dropped::Blocked { by });
+                return self.drop_edit(step, edit, &|| Dropped::Blocked { by: by.policy.id, layer: by.layer });
             }
         }
         let plain = base.filter(|base| base.operator != Operator::Enforce);
@@ -188,21 +189,18 @@ impl<'a, W: Witness> Fold<'a, W> {
                 continue;
             };
             let role: Arc<str> = role.to_lowercase().into();
-            match self.nearest(edit.setting, &role) {
-                Some((container, servers)) => {
-                    self.witness.found(edit.setting, &role, container);
-                    for server in servers {
-                        if !out.iter().any(|held| held.is_same_element(&server)) {
-                            out.push(server);
-                        }
+            if let Some((container, servers)) = self.nearest(edit.setting, &role) {
+                self.witness.found(edit.setting, &role, container);
+                for server in servers {
+                    if !out.iter().any(|held| held.is_same_element(&server)) {
+                        out.push(server);
                     }
                 }
-                None => {
-                    let what = Wanted::Server(Arc::clone(&role));
-                    self.wants.insert(Want { object: step.policy.id, setting: edit.setting, what });
-                    let origin = step.origin(edit, operator);
-                    self.witness.dropped(edit.setting, &origin, &|| value.to_string(), &|| Dropped::NoServer(role.to_string()));
-                }
+            } else {
+                let what = Wanted::Server(Arc::clone(&role));
+                self.wants.insert(Want { object: step.policy.id, setting: edit.setting, what });
+                let origin = step.origin(edit, operator);
+                self.witness.dropped(edit.setting, &origin, &|| value.to_string(), &|| Dropped::NoServer(role.to_string()));
             }
             self.roles.insert(role);
         }
@@ -221,12 +219,9 @@ impl<'a, W: Witness> Fold<'a, W> {
     }
 
     /// Who blocks a setting that comes from a step: a container further in (rule 5).
-    fn blocked(&self, step: Step<'_>, setting: Setting) -> Option<Option<ObjectId>> {
-        if !step.layer.can_be_blocked() {
-            return None;
-        }
-        let blocks = self.blocks.iter().find(|(level, block, _)| *level > step.level && block.covers(setting));
-        blocks.map(|(_, _, by)| *by)
+    fn blocked(&self, step: Step<'_>, setting: Setting) -> Option<Step<'a>> {
+        let blocks = |(by, block): &&(Step<'a>, &Block)| by.level > step.level && block.covers(setting);
+        if step.layer.can_be_blocked() { self.blocks.iter().find(blocks).map(|(by, _)| *by) } else { None }
     }
 
     /// Tells of what was out from the beginning.
@@ -272,10 +267,10 @@ impl<'a, W: Witness> Fold<'a, W> {
             if is_enforced.is_some() {
                 enforced.push(setting);
             }
-            if let Some(decision) = decision.as_mut().filter(|_| is_server_list(setting)) {
-                if sort_servers(decision) {
-                    spread.push(setting);
-                }
+            if let Some(decision) = decision.as_mut().filter(|_| is_server_list(setting))
+                && sort_servers(decision)
+            {
+                spread.push(setting);
             }
             decisions.push(decision);
         }

@@ -76,12 +76,11 @@ impl ServerObject {
     fn role(&mut self, attribute: &str, text: &str) {
         let role = text.trim().to_ascii_lowercase();
         // The role must be one that a line can name; the parser of such a line decides.
-        match ANY_SERVER.parse(&format!("@nearest({role})")) {
-            Ok(Value::Nearest(role)) => self.roles.push(role),
-            _ => {
-                let remedy = "write one word, such as `outbound-proxy`";
-                self.fault(attribute, text, "server.role", format!("`{}` is no role", text.trim()), remedy.into());
-            }
+        if let Ok(Value::Nearest(role)) = ANY_SERVER.parse(&format!("@nearest({role})")) {
+            self.roles.push(role);
+        } else {
+            let remedy = "write one word, such as `outbound-proxy`";
+            self.fault(attribute, text, "server.role", format!("`{}` is no role", text.trim()), remedy.into());
         }
     }
 

@@ -105,24 +105,24 @@ impl Sources {
     fn read_policy(&mut self, snapshot: &Snapshot, id: ObjectId, object: Option<&Arc<Object>>, touched: &mut Touched) {
         let mut now = object.and_then(|object| carried(snapshot, object));
         let before = self.carried.get(&id);
-        if let (Some(now), Some(before)) = (&mut now, before) {
-            if now.governs == before.governs {
-                let mut policy = PolicyObject::clone(&now.policy);
-                policy.keep_since(&before.policy);
-                if policy == *before.policy {
-                    return;
-                }
-                now.policy = Arc::new(policy);
+        if let (Some(now), Some(before)) = (&mut now, before)
+            && now.governs == before.governs
+        {
+            let mut policy = PolicyObject::clone(&now.policy);
+            policy.keep_since(&before.policy);
+            if policy == *before.policy {
+                return;
             }
+            now.policy = Arc::new(policy);
         }
-        if let Some(before) = self.carried.remove(&id) {
-            if let Some(target) = before.governs {
-                touched.governed.insert(target);
-                if let Some(policies) = self.governing.get_mut(&target) {
-                    policies.retain(|policy| policy.id != Some(id));
-                    if policies.is_empty() {
-                        self.governing.remove(&target);
-                    }
+        if let Some(before) = self.carried.remove(&id)
+            && let Some(target) = before.governs
+        {
+            touched.governed.insert(target);
+            if let Some(policies) = self.governing.get_mut(&target) {
+                policies.retain(|policy| policy.id != Some(id));
+                if policies.is_empty() {
+                    self.governing.remove(&target);
                 }
             }
         }
@@ -142,22 +142,23 @@ impl Sources {
             .filter(|object| object.kind == Kind::Server)
             .map(|object| Placed { container: container_of(snapshot, id), server: Arc::new(ServerObject::read(object)) });
         let before = self.servers.get(&id);
-        if let (Some(now), Some(before)) = (&now, before) {
-            if now.container == before.container && now.server == before.server {
-                return;
-            }
+        if let (Some(now), Some(before)) = (&now, before)
+            && now.container == before.container
+            && now.server == before.server
+        {
+            return;
         }
         for placed in before.into_iter().chain(&now) {
             if let Some(container) = placed.container {
                 touched.served.extend(placed.server.roles.iter().map(|role| (container, Arc::clone(role))));
             }
         }
-        if let Some(container) = self.servers.remove(&id).and_then(|before| before.container) {
-            if let Some(there) = self.serving.get_mut(&container) {
-                there.retain(|server| server.id != id);
-                if there.is_empty() {
-                    self.serving.remove(&container);
-                }
+        if let Some(container) = self.servers.remove(&id).and_then(|before| before.container)
+            && let Some(there) = self.serving.get_mut(&container)
+        {
+            there.retain(|server| server.id != id);
+            if there.is_empty() {
+                self.serving.remove(&container);
             }
         }
         if let Some(now) = now {

@@ -100,7 +100,7 @@ fn ln_unit(hash: u64) -> f64 {
     (2.0 * s * series - f64::from(zeros + 1) * std::f64::consts::LN_2).min(-f64::EPSILON)
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014).
 const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

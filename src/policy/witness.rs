@@ -40,6 +40,8 @@ pub(crate) enum Dropped {
     Blocked {
         /// The object that holds the `block` line.
         by: Option<ObjectId>,
+        /// The layer it stands in.
+        layer: Layer,
     },
     /// A filter of its object keeps the user out.
     Filtered(Filtered),

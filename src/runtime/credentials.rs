@@ -23,7 +23,7 @@ pub(super) struct CredentialBook {
     realm: Option<String>,
     /// From the file: username → secrets.
     listed: HashMap<String, Secrets>,
-    /// AoR → the usernames it may log in by, the shortest last, and its secrets from the directory.
+    /// `AoR` → the usernames it may log in by, the shortest last, and its secrets from the directory.
     users: BTreeMap<Aor, User>,
     is_changed: bool,
     faults: Vec<Fault>,

@@ -13,6 +13,8 @@ mod faults;
 mod notifying;
 pub mod serve;
 mod state;
+mod stop;
+pub mod subscribe;
 mod watching;
 
 /// What ends a command early: faults that the operator should repair, or an operation that failed.

@@ -56,14 +56,13 @@ pub(super) async fn run(mut notifier: Notifier, net: Net, mut events: mpsc::Rece
                     }
                 }
             }
-            command = commands.recv(), if drained_by.is_none() => match command {
-                Some(command) => obey(&mut notifier, command),
-                None => {
-                    // A phone that comes back at once must not find this process, which is leaving, willing.
-                    notifier.set_ready(false);
-                    notifier.drain(Instant::now());
-                    drained_by = Some(Instant::now() + DRAIN_MAX);
-                }
+            command = commands.recv(), if drained_by.is_none() => if let Some(command) = command {
+                obey(&mut notifier, command);
+            } else {
+                // A phone that comes back at once must not find this process, which is leaving, willing.
+                notifier.set_ready(false);
+                notifier.drain(Instant::now());
+                drained_by = Some(Instant::now() + DRAIN_MAX);
             },
             () = until(due) => {}
         }

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use rand::Rng as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::credentials::CredentialBook;
 use super::state::StateFile;
+use super::stop::Stop;
 use super::watching::{Loaded, Watching};
 use super::{Failed, environment, notifying, tokio_runtime};
 use crate::config::{self, Config, Flags, SAMPLE};
@@ -67,21 +67,22 @@ async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
     let kept = state.as_ref().and_then(last_good);
     let engine = Engine::new(config.policy.clone());
     let mut watching = Watching::new(engine, credentials, Quiet::new(config.quiet, config.quiet_max), commands, state, loaded);
-    let cookie = match kept {
-        Some((snapshot, cookie)) => watching.resume(snapshot, cookie).await,
-        None => None,
-    };
+    let mut cookie = None;
+    if let Some((snapshot, kept)) = kept {
+        cookie = watching.resume(snapshot, kept).await;
+    }
     let watching = tokio::spawn(watching.run(received));
     let feed = tokio::spawn(directory::watch(source.clone(), cookie, reports));
 
     tokio::select! {
-        loaded = is_loaded => match loaded {
-            Ok(loaded) => say.ready(&loaded, &listen, &source, begun),
-            Err(_) => warn!("the directory was never read"),
-        },
         () = stop.wait() => {}
+        () = async {
+            if let Ok(loaded) = is_loaded.await {
+                say.ready(&loaded, &listen, &source, begun);
+            }
+            std::future::pending::<()>().await;
+        } => {}
     }
-    stop.wait().await;
     info!("stopping");
     feed.abort();
     let _ = feed.await;
@@ -141,30 +142,6 @@ pub(super) fn resolve_sample(config: &Config) -> Result<Source, Failed> {
             .map_err(Failed::Other)?;
     }
     Ok(Source::Ldif(LdifOptions::new(path)))
-}
-
-/// SIGINT or SIGTERM, once seen for good.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-    seen: bool,
-}
-
-impl Stop {
-    fn new() -> Result<Self, Failed> {
-        let open = |kind| signal(kind).context("listen for signals").map_err(Failed::Other);
-        Ok(Self { interrupt: open(SignalKind::interrupt())?, terminate: open(SignalKind::terminate())?, seen: false })
-    }
-
-    async fn wait(&mut self) {
-        if !self.seen {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-            }
-            self.seen = true;
-        }
-    }
 }
 
 /// What the daemon says of itself on standard output.

@@ -53,8 +53,9 @@ impl StateFile {
     /// The file for a directory; `source` names it (its URL): the state of one is never taken for another's.
     pub(crate) fn open(dir: &Path, source: &str) -> Result<Self, StateError> {
         fs::create_dir_all(dir).map_err(|source| StateError::Folder { path: dir.to_owned(), source })?;
-        let name: String = Sha256::digest(source.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { path: dir.join(format!("directory-{name}.state")), source: source.to_owned() })
+        let digest = Sha256::digest(source.as_bytes());
+        let name = digest.iter().take(6).fold(String::from("directory-"), |name, byte| format!("{name}{byte:02x}"));
+        Ok(Self { path: dir.join(format!("{name}.state")), source: source.to_owned() })
     }
 
     /// The state that was kept, or `None` when there is none yet.

@@ -97,6 +97,29 @@ const FIRST: [u8; LENGTHS] = {
     first
 };
 
+/// The last four octets of a name in lower case, as one number: nearly always enough to tell names of one length apart, so that hardly
+/// ever more than one is compared whole.
+const fn fingerprint(name: &[u8]) -> u32 {
+    let mut print = 0;
+    let mut at = name.len().saturating_sub(4);
+    while at < name.len() {
+        // Setting this bit makes a letter small, and changes none of the other characters that the names hold.
+        print = print << 8 | (name[at] | 0x20) as u32;
+        at += 1;
+    }
+    print
+}
+
+const PRINTS: [u32; TABLE.len()] = {
+    let mut prints = [0; TABLE.len()];
+    let mut row = 0;
+    while row < TABLE.len() {
+        prints[row] = fingerprint(TABLE[row].1.as_bytes());
+        row += 1;
+    }
+    prints
+};
+
 impl<'n> Name<'n> {
     /// The name as RFC 3261 §20 spells it; an unknown one as it was written.
     pub const fn as_str(self) -> &'n str {
@@ -122,11 +145,12 @@ impl Key {
             let letter = letter.to_ascii_lowercase();
             return TABLE.iter().find(|row| row.2 == letter && letter != 0).map_or(Self::Other, |row| row.0);
         }
-        let rows = match (FIRST.get(name.len()), FIRST.get(name.len() + 1)) {
-            (Some(from), Some(to)) => TABLE.get(usize::from(*from)..usize::from(*to)).unwrap_or_default(),
-            _ => return Self::Other,
-        };
-        rows.iter().find(|row| row.1.as_bytes().eq_ignore_ascii_case(name)).map_or(Self::Other, |row| row.0)
+        let (Some(from), Some(to)) = (FIRST.get(name.len()), FIRST.get(name.len() + 1)) else { return Self::Other };
+        let rows = TABLE.get(usize::from(*from)..usize::from(*to)).unwrap_or_default();
+        let prints = PRINTS.get(usize::from(*from)..usize::from(*to)).unwrap_or_default();
+        let print = fingerprint(name);
+        let is = |text: &str| text.as_bytes() == name || text.as_bytes().eq_ignore_ascii_case(name);
+        prints.iter().zip(rows).find(|(known, row)| **known == print && is(row.1)).map_or(Self::Other, |(_, row)| row.0)
     }
 }
 

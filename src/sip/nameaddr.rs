@@ -26,7 +26,7 @@ impl<'a> NameAddr<'a> {
             let rest = scan::trim_start(rest).strip_prefix('<').ok_or(Flaw::Address)?;
             return Self::bracketed(Some(display), rest);
         }
-        match text.find(['<', '"']).map(|at| text.split_at(at)) {
+        match scan::find_either(text.as_bytes(), b'<', b'"').map(|at| text.split_at(at)) {
             // RFC 3261 §25.1 wants tokens here; RFC 4475 §3.1.2.15 lets the reader supply the missing quotes, and phones need it to:
             // they write commas, brackets and UTF-8. LWS before `<` may be missing (RFC 4475 §3.1.1.6).
             Some((display, rest)) if rest.starts_with('<') => {
@@ -39,7 +39,7 @@ impl<'a> NameAddr<'a> {
     }
 
     fn bracketed(display: Option<&'a str>, rest: &'a str) -> Result<Self, Flaw> {
-        let (uri, rest) = rest.split_once('>').ok_or(Flaw::Address)?;
+        let (uri, rest) = scan::cut(rest, b'>').ok_or(Flaw::Address)?;
         let uri = Uri::parse(uri).map_err(Flaw::Uri)?;
         Ok(Self { display, uri, params: header_params(rest)? })
     }
@@ -47,8 +47,8 @@ impl<'a> NameAddr<'a> {
     /// RFC 3261 §20: without brackets, what follows a semicolon are parameters of the header field, and a URI with a comma or a
     /// question mark must have brackets.
     fn bare(text: &'a str) -> Result<Self, Flaw> {
-        let (uri, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
-        if uri.contains(['?', ',']) {
+        let (uri, rest) = scan::until(text, b';');
+        if scan::find_either(uri.as_bytes(), b'?', b',').is_some() {
             return Err(Flaw::Brackets);
         }
         let uri = Uri::parse(scan::trim_end(uri)).map_err(Flaw::Uri)?;

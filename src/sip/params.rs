@@ -32,7 +32,7 @@ impl<'a> Params<'a> {
         std::iter::from_fn(move || {
             let (first, after) = scan::split_outside(rest?, b';');
             rest = after;
-            let (name, value) = match first.split_once('=') {
+            let (name, value) = match scan::cut(first, b'=') {
                 Some((name, value)) => (name, Some(scan::trim(value))),
                 None => (first, None),
             };
@@ -53,6 +53,13 @@ impl<'a> Params<'a> {
     /// Whether the parameter is there.
     pub fn has(self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+
+    /// RFC 3261 §7.3.1: a parameter stands there once at most. Where two readers that take different ones would disagree on the dialog
+    /// or the transaction, this says whether it does, and has a value.
+    pub(crate) fn is_once(self, name: &str) -> bool {
+        let mut found = self.iter().filter(|param| param.name.eq_ignore_ascii_case(name));
+        found.next().is_none_or(|param| param.value.is_some()) && found.next().is_none()
     }
 
     /// Whether there is none.
@@ -114,6 +121,15 @@ mod tests {
         assert!(params.is_valid_in_header());
         assert_eq!(params.unquoted("+SIP.Instance").as_deref(), Some("<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"));
         assert_eq!(params.get("reg-id"), Some("1"));
+    }
+
+    #[test]
+    fn once_and_with_a_value() {
+        for (text, expect) in
+            [("", true), (";x", true), (";tag=1;x", true), (";TAG", false), (";tag=1;Tag=2", false), (";tag;tag=1", false)]
+        {
+            assert_eq!(Params::of(text).is_once("tag"), expect, "{text}");
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl<'a> Reading<'a> {
         if !is_version(version.as_bytes()).ok_or(MalformedKind::RequestLine)? {
             return Err(MalformedKind::Version);
         }
-        if uri.is_empty() || uri.contains([' ', '\t', '<', '>']) {
+        if uri.is_empty() || uri.bytes().any(|b| matches!(b, b' ' | b'\t' | b'<' | b'>')) {
             return Err(MalformedKind::RequestLine);
         }
         Uri::parse(uri).map_err(MalformedKind::RequestUri)?;
@@ -96,34 +96,31 @@ impl<'a> Reading<'a> {
     /// Indexes the header fields. A fault does not stop it where it can go on: the answer wants the fields that are left.
     fn read_fields(&mut self) -> Result<(), Stop> {
         let window = self.message.head;
-        let mut fault = None;
-        let mut in_field = false;
-        let mut at = scan::find(window, b'\n').map_or(window.len(), |end| end + 1);
-        if window.get(..at).is_some_and(|line| !line.ends_with(b"\r\n") || has_bare_cr(line)) && at < window.len() {
-            fault = Some((MalformedKind::LineBreak, 0));
-        }
+        let (mut at, mut fault, mut in_field) = (0, None, false);
         loop {
             let rest = window.get(at..).unwrap_or_default();
-            let Some(length) = scan::find(rest, b'\n') else {
+            let Some(Line { text, length, is_broken }) = Line::next(rest) else {
                 let kind = if self.bytes.len() > HEAD_MAX { MalformedKind::HeadTooLarge } else { MalformedKind::NoEnd };
                 return Err(fault.unwrap_or((kind, at)));
             };
-            let line = rest.get(..=length).unwrap_or_default();
-            if !line.ends_with(b"\r\n") || has_bare_cr(line) {
+            if is_broken {
                 fault = fault.or(Some((MalformedKind::LineBreak, at)));
             }
-            let next = at + line.len();
-            if matches!(line, b"\r\n" | b"\n") {
-                self.message.head = window.get(..next).unwrap_or(window);
-                return fault.map_or(Ok(()), Err);
-            }
-            // RFC 3261 §7.3.1: a line that begins with white space continues the field before it.
-            let outcome = if matches!(line, [b' ' | b'\t', ..]) {
-                if in_field { self.continue_field(line, at) } else { Err(MalformedKind::Field) }
-            } else {
-                let outcome = self.add_field(line, at);
-                in_field = outcome.is_ok();
-                outcome
+            let outcome = match text {
+                // The start line has been read.
+                _ if at == 0 => Ok(()),
+                [] => {
+                    self.message.head = window.get(..at + length).unwrap_or(window);
+                    return fault.map_or(Ok(()), Err);
+                }
+                // RFC 3261 §7.3.1: a line that begins with white space continues the field before it.
+                [b' ' | b'\t', ..] if in_field => self.continue_field(text, at),
+                [b' ' | b'\t', ..] => Err(MalformedKind::Field),
+                _ => {
+                    let outcome = self.add_field(text, at);
+                    in_field = outcome.is_ok();
+                    outcome
+                }
             };
             if let Err(kind) = outcome {
                 fault = fault.or(Some((kind, at)));
@@ -131,24 +128,21 @@ impl<'a> Reading<'a> {
                     return Err(fault.unwrap_or((kind, at)));
                 }
             }
-            at = next;
+            at += length;
         }
     }
 
     fn add_field(&mut self, line: &[u8], at: usize) -> Result<(), MalformedKind> {
-        let colon = scan::find(line, b':').ok_or(MalformedKind::Field)?;
-        let (name, rest) = line.split_at(colon);
+        let length = line.iter().take_while(|b| scan::is_token_byte(**b)).count();
+        let (name, rest) = line.split_at(length);
         // RFC 3261 §25.1, HCOLON: white space may stand before the colon.
-        let blanks = name.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
-        let name = name.get(..name.len() - blanks).unwrap_or_default();
-        let name_len = u8::try_from(name.len()).map_err(|_| MalformedKind::Field)?;
-        if !scan::is_token(name) {
-            return Err(MalformedKind::Field);
-        }
-        let value = trimmed(rest.get(1..).unwrap_or_default(), at + colon + 1);
+        let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        let name_len = u8::try_from(length).ok().filter(|length| *length > 0).ok_or(MalformedKind::Field)?;
+        let Some([b':', value @ ..]) = rest.get(blanks..) else { return Err(MalformedKind::Field) };
         if line.len() > FIELD_MAX {
             return Err(MalformedKind::HeadTooLarge);
         }
+        let value = trimmed(value, at + length + blanks + 1);
         let slot = Slot { name_at: short(at), start: short(value.0), end: short(value.1), name_len, key: Key::find(name) };
         self.message.fields.push(slot).map_err(|_| MalformedKind::TooManyFields)
     }
@@ -294,9 +288,31 @@ fn trimmed(value: &[u8], at: usize) -> (usize, usize) {
     (at + start, at + (value.len() - end).max(start))
 }
 
-fn has_bare_cr(line: &[u8]) -> bool {
-    let text = line.strip_suffix(b"\n").map_or(line, |text| text.strip_suffix(b"\r").unwrap_or(text));
-    scan::find(text, b'\r').is_some()
+/// A line of a head.
+struct Line<'a> {
+    /// Without its line break.
+    text: &'a [u8],
+    /// With it.
+    length: usize,
+    /// Whether it holds a CR or ends in an LF that is not half of a CRLF.
+    is_broken: bool,
+}
+
+impl<'a> Line<'a> {
+    /// The line that the octets begin with, when its end is there.
+    fn next(bytes: &'a [u8]) -> Option<Self> {
+        let mut at = scan::find_break(bytes)?;
+        let mut is_broken = false;
+        loop {
+            let text = bytes.get(..at)?;
+            match bytes.get(at..)? {
+                [b'\r', b'\n', ..] => return Some(Self { text, length: at + 2, is_broken }),
+                [b'\n', ..] => return Some(Self { text, length: at + 1, is_broken: true }),
+                _ => is_broken = true,
+            }
+            at += 1 + scan::find_break(bytes.get(at + 1..)?)?;
+        }
+    }
 }
 
 /// Places in the head fit: see [`HEAD_MAX`].

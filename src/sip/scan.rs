@@ -7,6 +7,9 @@ use std::borrow::Cow;
 const TOKEN: u8 = 1;
 const HOST: u8 = 2;
 const URI: u8 = 4;
+/// What splitting has to look at: separators, quotes and brackets.
+const STOP: u8 = 8;
+const LWS: u8 = 16;
 
 static CLASS: [u8; 256] = classes();
 
@@ -28,6 +31,12 @@ const fn classes() -> [u8; 256] {
         // Wider than RFC 3261 §25.1: phones dial `sip:*98#@host`. What would end the URI or the header field stays out.
         if b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"') {
             class |= URI;
+        }
+        if matches!(b, b',' | b';' | b'"' | b'<') {
+            class |= STOP;
+        }
+        if matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
+            class |= LWS;
         }
         table[byte] = class;
         byte += 1;
@@ -58,44 +67,82 @@ pub(crate) fn is_uri_text(text: &[u8]) -> bool {
 
 /// White space inside a header value. CR and LF stand there only as part of a fold: the line splitter sees to it.
 pub(crate) const fn is_lws(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-const fn is_lws_char(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
+    is(byte, LWS)
 }
 
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches(is_lws_char)
+    trim_end(trim_start(text))
 }
 
 pub(crate) fn trim_start(text: &str) -> &str {
-    text.trim_start_matches(is_lws_char)
+    let blanks = text.bytes().take_while(|b| is_lws(*b)).count();
+    text.get(blanks..).unwrap_or_default()
 }
 
 pub(crate) fn trim_end(text: &str) -> &str {
-    text.trim_end_matches(is_lws_char)
+    let blanks = text.bytes().rev().take_while(|b| is_lws(*b)).count();
+    text.get(..text.len() - blanks).unwrap_or_default()
 }
 
-/// Where the octet stands first. Eight octets at a time: lines are found with it, and there is no other loop over whole messages.
-pub(crate) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let pattern = LOW * u64::from(wanted);
-    let mut chunks = bytes.chunks_exact(8);
-    let mut at = 0;
-    for chunk in &mut chunks {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        let word = u64::from_le_bytes(word) ^ pattern;
-        // A zero octet borrows into its high bit; the lowest such bit is exact.
-        let zero = word.wrapping_sub(LOW) & !word & HIGH;
-        if zero != 0 {
-            return Some(at + (zero.trailing_zeros() / 8) as usize);
+/// What stands before the first white space, and the rest with it; `None` without white space.
+pub(crate) fn split_word(text: &str) -> Option<(&str, &str)> {
+    text.bytes().position(is_lws).map(|at| text.split_at(at))
+}
+
+/// What stands before the first such ASCII octet, and what behind it.
+pub(crate) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let place = find(text.as_bytes(), at)?;
+    Some((text.get(..place)?, text.get(place + 1..)?))
+}
+
+/// What stands before the first such ASCII octet, and the rest with it.
+pub(crate) fn until(text: &str, at: u8) -> (&str, &str) {
+    text.split_at(find(text.as_bytes(), at).unwrap_or(text.len()))
+}
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of each octet that is zero; above the lowest of them there may be false ones, which a borrow left behind.
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(LOW) & !word & HIGH
+}
+
+/// Where `mark` sets the first high bit, eight octets at a time, else where `is` first holds.
+fn first(bytes: &[u8], mark: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let marks = mark(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return Some(index * 8 + (marks.trailing_zeros() / 8) as usize);
         }
-        at += 8;
     }
-    chunks.remainder().iter().position(|b| *b == wanted).map(|rest| at + rest)
+    rest.iter().position(|b| is(*b)).map(|at| words.len() * 8 + at)
+}
+
+/// Where the octet stands first.
+pub(crate) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
+    first(bytes, |word| zeros(word ^ (LOW * u64::from(wanted))), |b| b == wanted)
+}
+
+/// Where either octet stands first.
+pub(crate) fn find_either(bytes: &[u8], one: u8, other: u8) -> Option<usize> {
+    let (a, b) = (LOW * u64::from(one), LOW * u64::from(other));
+    first(bytes, |word| zeros(word ^ a) | zeros(word ^ b), |b| b == one || b == other)
+}
+
+/// Where a CR or LF stands first. It is searched for as an octet below 14, of which there is hardly another in a head.
+pub(crate) fn find_break(bytes: &[u8]) -> Option<usize> {
+    const ABOVE: u8 = b'\r' + 1;
+    let mut from = 0;
+    loop {
+        let rest = bytes.get(from..)?;
+        let at = first(rest, |word| word.wrapping_sub(LOW * u64::from(ABOVE)) & !word & HIGH, |b| b < ABOVE)?;
+        from += at + 1;
+        if matches!(rest.get(at), Some(b'\r' | b'\n')) {
+            return Some(from - 1);
+        }
+    }
 }
 
 /// The length of the quoted string that the text begins with, both quotes included; `None` when it does not end.
@@ -112,12 +159,13 @@ pub(crate) fn quoted_len(text: &str) -> Option<usize> {
     None
 }
 
-/// Splits at the first separator that stands neither in a quoted string nor in `<>`. The rest is `None` when there is no separator.
+/// Splits at the first separator, a comma or a semicolon, that stands neither in a quoted string nor in `<>`. The rest is `None` when there is no separator.
 pub(crate) fn split_outside(text: &str, separator: u8) -> (&str, Option<&str>) {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        match *byte {
+    while let Some(skip) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| is(*b, STOP))) {
+        at += skip;
+        match bytes.get(at).copied().unwrap_or_default() {
             b if b == separator => {
                 let (first, rest) = text.split_at(at);
                 return (first, rest.get(1..));
@@ -190,6 +238,18 @@ mod tests {
             for wanted in 0..=255 {
                 let rest = &text[start..];
                 assert_eq!(find(rest, wanted), rest.iter().position(|b| *b == wanted), "{start} {wanted}");
+                let either = rest.iter().position(|b| *b == wanted || *b == b'x');
+                assert_eq!(find_either(rest, wanted, b'x'), either, "{start} {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn line_breaks_among_other_controls() {
+        for text in [&b"\t\0\x0b\x0c\x0e\x1f abc\x80\xff\x8d\t\rx\n"[..], b"", b"\n", b"\t\t\t\t\t\t\t\t\t", b"0123456789\r", b"\0\r"] {
+            for start in 0..text.len() {
+                let rest = &text[start..];
+                assert_eq!(find_break(rest), rest.iter().position(|b| matches!(b, b'\r' | b'\n')), "{rest:?}");
             }
         }
     }

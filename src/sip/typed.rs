@@ -42,7 +42,7 @@ impl<'a> Message<'a> {
     pub fn cseq(&self) -> Result<(u32, Method<'a>), HeaderError> {
         let error = |flaw| HeaderError::new(Name::CSeq, flaw);
         let value = self.one(Name::CSeq)?;
-        let (number, method) = value.split_once([' ', '\t', '\r', '\n']).ok_or_else(|| error(Flaw::Token))?;
+        let (number, method) = scan::split_word(value).ok_or_else(|| error(Flaw::Token))?;
         let number = scan::digits(number).filter(|n| *n <= CSEQ_MAX).ok_or_else(|| error(Flaw::Number))?;
         let method = scan::trim_start(method);
         if scan::is_token(method.as_bytes()) { Ok((number, Method::parse(method))) } else { Err(error(Flaw::Token)) }
@@ -188,7 +188,8 @@ impl<'a> Message<'a> {
     }
 
     fn address(&self, name: Name<'static>) -> Result<NameAddr<'a>, HeaderError> {
-        NameAddr::parse(self.one(name)?).map_err(|flaw| HeaderError::new(name, flaw))
+        let address = NameAddr::parse(self.one(name)?).map_err(|flaw| HeaderError::new(name, flaw))?;
+        if address.params.is_once("tag") { Ok(address) } else { Err(HeaderError::new(name, Flaw::Parameter)) }
     }
 
     fn number(&self, name: Name<'static>) -> Result<Option<u32>, HeaderError> {

@@ -68,21 +68,16 @@ pub enum UriError {
 impl<'a> Uri<'a> {
     /// Takes a URI apart. Unknown schemes are no error: RFC 3261 §8.2.2.1 answers them with 416.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        let (scheme, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
-        if !scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
-        {
-            return Err(UriError::Scheme);
-        }
+        let (scheme, rest) = scan::cut(text, b':').ok_or(UriError::Scheme)?;
+        let scheme = Scheme::parse(scheme).ok_or(UriError::Scheme)?;
         if !scan::is_uri_text(rest.as_bytes()) {
             return Err(UriError::Character);
         }
-        let scheme = Scheme::parse(scheme);
         let empty = Self { scheme, user: None, password: None, host: "", port: None, params: Params::default(), headers: None, text };
         match scheme {
             Scheme::Sip | Scheme::Sips => empty.sip(rest),
             Scheme::Tel => {
-                let (number, params) = split_params(rest);
+                let (number, params) = scan::until(rest, b';');
                 if number.is_empty() {
                     return Err(UriError::User);
                 }
@@ -95,20 +90,20 @@ impl<'a> Uri<'a> {
 
     fn sip(self, rest: &'a str) -> Result<Self, UriError> {
         // RFC 3261 §25.1: `user` may hold `;`, `?` and `/`, but never a bare `@`, and neither may what follows: the first one ends it.
-        let (userinfo, rest) = match rest.split_once('@') {
+        let (userinfo, rest) = match scan::cut(rest, b'@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
         };
-        let (user, password) = match userinfo.map(|info| info.split_once(':').map_or((info, None), |(user, word)| (user, Some(word)))) {
+        let (user, password) = match userinfo.map(|info| scan::cut(info, b':').map_or((info, None), |(user, word)| (user, Some(word)))) {
             Some(("", _)) => return Err(UriError::User),
             Some((user, password)) => (Some(user), password),
             None => (None, None),
         };
-        let (rest, headers) = match rest.split_once('?') {
+        let (rest, headers) = match scan::cut(rest, b'?') {
             Some((rest, headers)) => (rest, Some(headers)),
             None => (rest, None),
         };
-        let (hostport, params) = split_params(rest);
+        let (hostport, params) = scan::until(rest, b';');
         let (host, port) = host_and_port(hostport).ok_or(UriError::Host)?;
         let port = match port {
             Some(text) => Some(port_number(text).ok_or(UriError::Port)?),
@@ -134,7 +129,7 @@ impl<'a> Uri<'a> {
 
     /// What follows the scheme's colon.
     pub fn opaque(&self) -> &'a str {
-        self.text.split_once(':').map_or("", |(_, rest)| rest)
+        scan::cut(self.text, b':').map_or("", |(_, rest)| rest)
     }
 
     /// The `transport` parameter as it is written.
@@ -144,9 +139,15 @@ impl<'a> Uri<'a> {
 }
 
 impl<'a> Scheme<'a> {
-    fn parse(text: &'a str) -> Self {
+    /// RFC 3986 §3.1: a letter, then letters, digits, `+`, `-` and `.`; in any case the same.
+    fn parse(text: &'a str) -> Option<Self> {
         const KNOWN: [Scheme<'static>; 4] = [Scheme::Sip, Scheme::Sips, Scheme::Tel, Scheme::Urn];
-        KNOWN.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text)).unwrap_or(Self::Other(text))
+        let is_scheme = || {
+            text.starts_with(|c: char| c.is_ascii_alphabetic())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+        };
+        let known = KNOWN.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text));
+        known.or_else(|| is_scheme().then_some(Self::Other(text)))
     }
 
     /// The scheme without its colon; a known one in lower case.
@@ -161,10 +162,6 @@ impl<'a> Scheme<'a> {
     }
 }
 
-fn split_params(text: &str) -> (&str, &str) {
-    text.split_at(text.find(';').unwrap_or(text.len()))
-}
-
 fn checked(params: &str) -> Result<Params<'_>, UriError> {
     let params = Params::of(params);
     if params.is_valid_in_uri() { Ok(params) } else { Err(UriError::Parameter) }
@@ -173,8 +170,8 @@ fn checked(params: &str) -> Result<Params<'_>, UriError> {
 /// Splits `host`, `host:port` and `[v6]:port`, and checks the host; white space round the colon may stand in Via (RFC 3261 §25.1, COLON).
 pub(crate) fn host_and_port(text: &str) -> Option<(&str, Option<&str>)> {
     let end = match text.as_bytes().first()? {
-        b'[' => text.find(']')? + 1,
-        _ => text.find(':').unwrap_or(text.len()),
+        b'[' => scan::find(text.as_bytes(), b']')? + 1,
+        _ => scan::find(text.as_bytes(), b':').unwrap_or(text.len()),
     };
     let (host, rest) = text.split_at(end);
     let host = scan::trim_end(host);

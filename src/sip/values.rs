@@ -35,7 +35,7 @@ pub struct MediaType<'a> {
 
 /// A token, and parameters.
 fn token_and_params(text: &str) -> Result<(&str, Params<'_>), Flaw> {
-    let (token, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
+    let (token, rest) = scan::until(text, b';');
     let token = scan::trim(token);
     if scan::is_token(token.as_bytes()) { Ok((token, header_params(rest)?)) } else { Err(Flaw::Token) }
 }
@@ -89,9 +89,9 @@ impl<'a> SubscriptionState<'a> {
 impl<'a> MediaType<'a> {
     /// Takes one element apart.
     pub fn parse(text: &'a str) -> Result<Self, Flaw> {
-        let (kind, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
+        let (kind, rest) = scan::until(text, b';');
         let kind = scan::trim(kind);
-        let (main, sub) = kind.split_once('/').ok_or(Flaw::Token)?;
+        let (main, sub) = scan::cut(kind, b'/').ok_or(Flaw::Token)?;
         if scan::is_token(scan::trim(main).as_bytes()) && scan::is_token(scan::trim(sub).as_bytes()) {
             Ok(Self { kind, params: header_params(rest)? })
         } else {
@@ -101,13 +101,13 @@ impl<'a> MediaType<'a> {
 
     /// The two halves, without the white space that RFC 3261 §25.1 allows round the slash.
     pub fn halves(&self) -> (&'a str, &'a str) {
-        self.kind.split_once('/').map_or((self.kind, ""), |(main, sub)| (scan::trim(main), scan::trim(sub)))
+        scan::cut(self.kind, b'/').map_or((self.kind, ""), |(main, sub)| (scan::trim(main), scan::trim(sub)))
     }
 
     /// Whether it is this `type/subtype`.
     pub fn is(&self, kind: &str) -> bool {
         let (main, sub) = self.halves();
-        kind.split_once('/').is_some_and(|(m, s)| main.eq_ignore_ascii_case(m) && sub.eq_ignore_ascii_case(s))
+        scan::cut(kind, b'/').is_some_and(|(m, s)| main.eq_ignore_ascii_case(m) && sub.eq_ignore_ascii_case(s))
     }
 
     /// The weight in thousandths; 1000 where none is written, or where it is no number (RFC 3261 §25.1, qvalue).
@@ -119,7 +119,7 @@ impl<'a> MediaType<'a> {
     pub(crate) fn closeness(&self, kind: &str) -> u8 {
         match self.halves() {
             ("*", "*") => 1,
-            (main, "*") if kind.split_once('/').is_some_and(|(m, _)| main.eq_ignore_ascii_case(m)) => 2,
+            (main, "*") if scan::cut(kind, b'/').is_some_and(|(m, _)| main.eq_ignore_ascii_case(m)) => 2,
             _ if self.is(kind) => 3,
             _ => 0,
         }
@@ -127,11 +127,12 @@ impl<'a> MediaType<'a> {
 }
 
 fn quality(text: &str) -> Option<u16> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let (whole, part) = scan::cut(text, b'.').unwrap_or((text, ""));
     if !matches!(whole, "0" | "1") || part.len() > 3 || !part.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let thousandths = format_args!("{whole}{part:0<3}").to_string().parse::<u16>().ok()?;
+    let digits = whole.bytes().chain(part.bytes()).chain(std::iter::repeat(b'0'));
+    let thousandths = digits.take(4).fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
     (thousandths <= 1000).then_some(thousandths)
 }
 

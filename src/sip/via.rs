@@ -37,19 +37,20 @@ impl<'a> Via<'a> {
     /// Takes one element apart; a list must have been split before.
     pub fn parse(text: &'a str) -> Result<Self, Flaw> {
         let (via, rest) = Self::parse_sent_by(text)?;
-        Ok(Self { params: header_params(rest)?, ..via })
+        let params = header_params(rest)?;
+        if params.is_once("branch") { Ok(Self { params, ..via }) } else { Err(Flaw::Parameter) }
     }
 
     /// Reads as far as sent-by, which is what an answer needs (RFC 4475 §3.1.2.1 is answered though its parameters are broken), and
     /// gives back the rest unread.
     pub(crate) fn parse_sent_by(text: &'a str) -> Result<(Self, &'a str), Flaw> {
         // RFC 3261 §25.1: sent-protocol = protocol-name SLASH protocol-version SLASH transport, with LWS round each slash.
-        let (name, rest) = text.split_once('/').ok_or(Flaw::Via)?;
-        let (version, rest) = rest.split_once('/').ok_or(Flaw::Via)?;
+        let (name, rest) = scan::cut(text, b'/').ok_or(Flaw::Via)?;
+        let (version, rest) = scan::cut(rest, b'/').ok_or(Flaw::Via)?;
         let (name, version, rest) = (scan::trim(name), scan::trim(version), scan::trim_start(rest));
-        let (transport, rest) = rest.split_at(rest.find([' ', '\t', '\r', '\n']).ok_or(Flaw::Via)?);
+        let (transport, rest) = scan::split_word(rest).ok_or(Flaw::Via)?;
         let is_protocol = name.eq_ignore_ascii_case("SIP") && scan::is_token(version.as_bytes()) && scan::is_token(transport.as_bytes());
-        let (sent_by, rest) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+        let (sent_by, rest) = scan::until(rest, b';');
         let (host, port) = host_and_port(scan::trim(sent_by)).filter(|_| is_protocol).ok_or(Flaw::Via)?;
         let port = match port {
             Some(text) => Some(port_number(text).ok_or(Flaw::Via)?),
@@ -171,7 +172,13 @@ mod tests {
         ] {
             assert_eq!(Via::parse(text), Err(Flaw::Via), "{text}");
         }
-        for text in ["SIP/2.0/UDP 192.0.2.15;;", "SIP/2.0/UDP x;branch=", "SIP/2.0/UDP x;branch=a b"] {
+        for text in [
+            "SIP/2.0/UDP 192.0.2.15;;",
+            "SIP/2.0/UDP x;branch=",
+            "SIP/2.0/UDP x;branch=a b",
+            "SIP/2.0/UDP x;branch",
+            "SIP/2.0/UDP x;branch=1;BRANCH=2",
+        ] {
             assert_eq!(Via::parse(text), Err(Flaw::Parameter), "{text}");
             assert!(Via::parse_sent_by(text).is_ok(), "{text}: enough to answer");
         }

@@ -34,7 +34,7 @@ pub(crate) fn token(out: &mut Vec<u8>, text: &str) -> usize {
 /// Writes a value that was received. RFC 3261 §7.3.1: a fold is worth one space; all else stays as it was written.
 pub(crate) fn received(out: &mut Vec<u8>, value: &[u8]) {
     let mut rest = value;
-    while let Some(at) = rest.iter().position(|b| matches!(b, b'\r' | b'\n')) {
+    while let Some(at) = scan::find_break(rest) {
         let (before, fold) = rest.split_at(at);
         out.extend_from_slice(before.trim_ascii_end());
         out.push(b' ');

@@ -10,7 +10,7 @@
 //! ```
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a fixture fails its test by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a fixture fails its test by panicking")]
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ impl Watcher {
         }
     }
 
-    /// The next refresh, from Init to InitDone. Whatever is told before is an error.
+    /// The next refresh, from `Init` to `InitDone`. Whatever is told before is an error.
     pub async fn refresh(&mut self) -> Vec<Event> {
         let mut events = vec![self.event().await];
         assert_eq!(events, [Event::Init]);

@@ -162,7 +162,9 @@ mod tests {
 
     fn through(reports: &[Report]) -> Vec<Report> {
         let mut queue = Queue::default();
-        reports.iter().for_each(|report| queue.push(report.clone()));
+        for report in reports {
+            queue.push(report.clone());
+        }
         let out = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!((queue.octets, queue.applies.len(), queue.names.len(), queue.checkpoint), (0, 0, 0, None));
         out
@@ -221,13 +223,13 @@ mod tests {
     fn play(steps: &[(u8, u8, u8)]) -> Vec<Report> {
         let mut places: HashMap<u8, (Option<u8>, u8)> = HashMap::new();
         let name = |places: &HashMap<u8, (Option<u8>, u8)>, id: u8| {
-            let mut text = String::new();
+            let mut rdns = Vec::new();
             let mut at = Some(id);
             while let Some((above, rdn)) = at.and_then(|id| places.get(&id)) {
-                text.push_str(&format!("{}cn={rdn}", if text.is_empty() { "" } else { "," }));
+                rdns.push(format!("cn={rdn}"));
                 at = *above;
             }
-            text
+            rdns.join(",")
         };
         let mut out = Vec::new();
         for (index, &(id, above, rdn)) in steps.iter().enumerate() {

@@ -88,8 +88,7 @@ impl<'a> Change<'a> {
     /// makes no difference.
     fn touches(&self, is: &Node) -> bool {
         let Some(was) = self.old.get(is.id) else { return true };
-        let shown = |node: &Node| node.dn.rdn().map(ToString::to_string);
-        if was.digest != is.digest || shown(was) != shown(is) {
+        if was.digest != is.digest || was.dn.rdn().map(Rdn::as_str) != is.dn.rdn().map(Rdn::as_str) {
             return true;
         }
         let place = |tree: &'a Tree, node: &Node| {

@@ -60,7 +60,7 @@ fn only_what_differs() {
 
 #[test]
 fn a_moved_unit_is_one_event() {
-    let below = |unit: &str| (0..100).map(|n| format!("\ncn={n},{unit}")).collect::<String>();
+    let below = |unit: &str| (0..100).map(|n| format!("\ncn={n},{unit}")).collect::<Vec<_>>().concat();
     let old = format!("o=x\nou=b,o=x\nou=a,o=x{}", below("ou=a,o=x"));
     let new = format!("o=x\nou=b,o=x\nou=a,ou=b,o=x{}", below("ou=a,ou=b,o=x"));
     check(&old, &new, &["apply ou=a,ou=b,o=x"]);

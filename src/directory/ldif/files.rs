@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn faults(path: &Path) -> String {
-        read(path).unwrap_err().faults.iter().map(|fault| format!("{}\n", fault.problem)).collect()
+        read(path).unwrap_err().faults.iter().map(|fault| format!("{}\n", fault.problem)).collect::<Vec<_>>().concat()
     }
 
     #[test]

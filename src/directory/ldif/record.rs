@@ -1,6 +1,7 @@
 //! RFC 2849 content records.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,7 +50,15 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Record>, LdifError> {
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
         return whole(LdifProblem::Utf16);
     }
-    let mut parser = Parser { source: bytes, path: path.into(), records: Vec::new(), faults: Vec::new(), open: None, state: State::Start };
+    let mut parser = Parser {
+        source: bytes,
+        path: path.into(),
+        records: Vec::new(),
+        faults: Vec::new(),
+        open: None,
+        state: State::Start,
+        uppers: Uppers::default(),
+    };
     for item in Lines::of(bytes) {
         parser.item(&item);
         if parser.faults.len() >= FAULTS_MAX {
@@ -71,6 +80,7 @@ struct Parser<'a> {
     faults: Vec<LdifFault>,
     open: Option<Draft>,
     state: State,
+    uppers: Uppers,
 }
 
 #[derive(PartialEq)]
@@ -153,7 +163,7 @@ impl Parser<'_> {
                 "version" if first && &*value == b"1" => Ok(()),
                 "version" if first => Err((at, LdifProblem::Version(String::from_utf8_lossy(&value).into_owned()))),
                 "dn" => {
-                    let dn = dn(text, colon, &value, at)?;
+                    let dn = self.uppers.dn(text, colon, &value, at)?;
                     self.open = Some(Draft { line: line.number, dn, id: None, values: Vec::new() });
                     Ok(())
                 }
@@ -239,15 +249,38 @@ fn value(text: &[u8], colon: usize) -> Result<(Cow<'_, [u8]>, usize), At> {
     }
 }
 
-fn dn(text: &[u8], colon: usize, value: &[u8], at: usize) -> Result<Dn, At> {
-    let name = std::str::from_utf8(value).map_err(|_| (at, LdifProblem::NotUtf8))?;
-    let dn: Dn = name.parse().map_err(|error: DnError| {
-        // In base64 the column of the name is no column of the file.
-        let plain = text.get(colon + 1) != Some(&b':');
-        let offset = column(&error).filter(|_| plain).and_then(|column| name.char_indices().nth(column - 1));
-        (at + offset.map_or(0, |(offset, _)| offset), LdifProblem::BadDn(error))
-    })?;
-    if dn.is_empty() { Err((0, LdifProblem::EmptyDn)) } else { Ok(dn) }
+/// How many names of containers are remembered: more than most directories have, and few megabytes.
+const UPPERS_MAX: usize = 10_000;
+
+/// Names of containers: most entries of a large file stand in few of them, and a name that was read once need not be again.
+#[derive(Default)]
+struct Uppers(HashMap<String, Dn>);
+
+impl Uppers {
+    fn dn(&mut self, text: &[u8], colon: usize, value: &[u8], at: usize) -> Result<Dn, At> {
+        let name = std::str::from_utf8(value).map_err(|_| (at, LdifProblem::NotUtf8))?;
+        let dn = self.below(name).map_or_else(|| name.parse(), Ok).map_err(|error: DnError| {
+            // In base64 the column of the name is no column of the file.
+            let plain = text.get(colon + 1) != Some(&b':');
+            let offset = column(&error).filter(|_| plain).and_then(|column| name.char_indices().nth(column - 1));
+            (at + offset.map_or(0, |(offset, _)| offset), LdifProblem::BadDn(error))
+        })?;
+        if dn.is_empty() { Err((0, LdifProblem::EmptyDn)) } else { Ok(dn) }
+    }
+
+    /// The name by the one above it; nothing where it is not that simple.
+    fn below(&mut self, name: &str) -> Option<Dn> {
+        // Only without escapes and quotes does the first comma end the first RDN.
+        let (rdn, above) = name.split_once(',').filter(|_| !name.contains(['\\', '"', ';']))?;
+        if !self.0.contains_key(above) {
+            if self.0.len() == UPPERS_MAX {
+                self.0.clear();
+            }
+            self.0.insert(above.to_owned(), above.parse().ok()?);
+        }
+        let above = self.0.get(above).filter(|dn| !dn.is_empty() && dn.depth() < Dn::DEPTH_MAX)?;
+        rdn.parse().ok().map(|rdn| above.child(rdn))
+    }
 }
 
 /// The column of the name, from 1.

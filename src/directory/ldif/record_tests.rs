@@ -143,6 +143,21 @@ proptest! {
     }
 
     #[test]
+    fn names_by_the_one_above_are_the_same_names(names in prop::collection::vec("(cn|ou)=[ab\\\\,;\"+= ]{0,4}(,[ou]{1,2}=[a, ]{0,2}){0,3}", 1..10)) {
+        let mut uppers = Uppers::default();
+        for name in names {
+            match uppers.below(&name) {
+                Some(dn) => {
+                    let whole: Dn = name.parse().unwrap();
+                    prop_assert_eq!((dn.to_string(), dn), (whole.to_string(), whole));
+                }
+                // What is not that simple is read as a whole.
+                None => prop_assert!(name.contains(['\\', '"', ';']) || !name.contains(',') || name.parse::<Dn>().is_err(), "{name}"),
+            }
+        }
+    }
+
+    #[test]
     fn what_is_written_is_read(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 1..5), width in 1usize..40) {
         let mut source = String::from("dn: cn=a,dc=x\n");
         for (index, value) in values.iter().enumerate() {

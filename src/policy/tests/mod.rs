@@ -1,6 +1,12 @@
 //! Tests of policy as a whole, on trees as admins draw them.
 
+mod candidates;
+mod checking;
+mod explaining;
+mod impact;
 mod incremental;
+mod laws;
 mod oracle;
 mod precedence;
+mod standing;
 mod world;

@@ -59,8 +59,10 @@ impl Draft {
         attributes.add("objectClass", classes.iter().map(|class| class.as_bytes().to_vec()));
         attributes.add("keywords", keyword.iter().map(|keyword| keyword.as_bytes().to_vec()));
         attributes.add(lines, self.lines.iter().map(|line| line.as_bytes().to_vec()));
-        for (name, value) in &self.attributes {
-            attributes.add(name, [value.as_bytes().to_vec()]);
+        for same in self.attributes.chunk_by(|(one, _), (other, _)| one == other) {
+            for (name, _) in same.iter().take(1) {
+                attributes.add(name, same.iter().map(|(_, value)| value.as_bytes().to_vec()));
+            }
         }
         if self.kind == "user" && self.attributes.iter().all(|(name, _)| name == "telephoneNumber" || name == "createTimestamp") {
             let mail = format!("{}@corp.example", self.dn.rdn().unwrap().value());
@@ -94,6 +96,11 @@ pub(super) fn drafts(tree: &str) -> Vec<Draft> {
         }
     }
     drafts
+}
+
+/// So many lines of a tree.
+pub(super) fn repeated(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().concat()
 }
 
 /// A store, and the engine that follows it.

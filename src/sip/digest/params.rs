@@ -9,7 +9,7 @@ use crate::sip::scan;
 /// are empty elements between commas (RFC 9110 §5.6.1).
 pub(super) fn collect<'a, const N: usize>(text: &'a str, names: [&'static str; N]) -> Result<[Option<Cow<'a, str>>; N], DigestError> {
     let text = scan::trim(text);
-    let (scheme, rest) = text.split_at(text.find([' ', '\t', '\r', '\n']).unwrap_or(text.len()));
+    let (scheme, rest) = scan::split_word(text).unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("Digest") {
         return Err(DigestError::Scheme);
     }
@@ -22,7 +22,7 @@ pub(super) fn collect<'a, const N: usize>(text: &'a str, names: [&'static str; N
         if first.is_empty() {
             continue;
         }
-        let (name, value) = first.split_once('=').ok_or(DigestError::Syntax)?;
+        let (name, value) = scan::cut(first, b'=').ok_or(DigestError::Syntax)?;
         let (name, value) = (scan::trim(name), scan::trim(value));
         let is_value = match value.as_bytes() {
             [b'"', ..] => scan::quoted_len(value) == Some(value.len()),

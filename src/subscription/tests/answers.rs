@@ -273,3 +273,52 @@ fn cancelled() {
     assert_eq!(only(bench.ask(&cancel)).start(), "SIP/2.0 200 OK");
     assert_eq!(bench.notifier.subscriptions(), 1);
 }
+
+#[test]
+fn refused_for_where_it_stands() {
+    let config = NotifierConfig { auth: AuthMode::Open, server_transactions_max: 3, ..NotifierConfig::default() };
+    let mut bench = Bench::with(config);
+    let tag = bench.subscribed();
+    let mut check = |ask: Ask| only(bench.ask(&ask)).shown();
+    insta::assert_snapshot!(check(Ask::subscribe().branch("merged")), @r"
+    → UDP 192.0.2.1:5060
+    SIP/2.0 482 Loop Detected
+    Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-merged;rport=5060;received=192.0.2.1
+    From: Anna <sip:anna@corp.example>;tag=phone
+    To: <sip:anna@corp.example>;tag=STATELESS
+    Call-ID: call-1@192.0.2.1
+    CSeq: 1 SUBSCRIBE
+    Content-Length: 0
+    ");
+    insta::assert_snapshot!(check(Ask::subscribe().again("000000000000000000000000", 2)), @r"
+    → UDP 192.0.2.1:5060
+    SIP/2.0 481 Call/Transaction Does Not Exist
+    Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-again-2;rport=5060;received=192.0.2.1
+    From: Anna <sip:anna@corp.example>;tag=phone
+    To: <sip:anna@corp.example>;tag=DIALOG
+    Call-ID: call-1@192.0.2.1
+    CSeq: 2 SUBSCRIBE
+    Content-Length: 0
+    ");
+    insta::assert_snapshot!(check(Ask::subscribe().again(&tag, 0)), @r"
+    → UDP 192.0.2.1:5060
+    SIP/2.0 500 Server Internal Error
+    Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-again-0;rport=5060;received=192.0.2.1
+    From: Anna <sip:anna@corp.example>;tag=phone
+    To: <sip:anna@corp.example>;tag=DIALOG
+    Call-ID: call-1@192.0.2.1
+    CSeq: 0 SUBSCRIBE
+    Content-Length: 0
+    ");
+    insta::assert_snapshot!(check(Ask::subscribe().again(&tag, 3)), @r"
+    → UDP 192.0.2.1:5060
+    SIP/2.0 503 Service Unavailable
+    Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-again-3;rport=5060;received=192.0.2.1
+    From: Anna <sip:anna@corp.example>;tag=phone
+    To: <sip:anna@corp.example>;tag=DIALOG
+    Call-ID: call-1@192.0.2.1
+    CSeq: 3 SUBSCRIBE
+    Retry-After: 23
+    Content-Length: 0
+    ");
+}
