@@ -23,6 +23,7 @@ const SUBSCRIBE: &str = "SUBSCRIBE sip:anna.berg@corp.example SIP/2.0\r\n\
     Accept: application/vnd.dialcast.profile+xml, application/xml;q=0.5\r\n\
     Supported: gruu, outbound\r\n\
     Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, NOTIFY, MESSAGE\r\n\
+    Allow-Events: ua-profile, presence, message-summary, check-sync, refer\r\n\
     Expires: 86400\r\n\
     User-Agent: Z100/1.2.3 (00:11:22:33:44:55; corp.example)\r\n\
     Content-Length: 0\r\n\r\n";
@@ -162,9 +163,9 @@ fn main() {
     let body: &'static [u8] = Box::leak(vec![b'x'; 2048].into_boxed_slice());
     let whole = notify(body);
     let length = whole.len();
-    let mut tasks = vec![("floor: one copy", task(move || black_box(&whole).clone())), ("write", task(move || notify(black_box(body))))];
+    let tasks = vec![("floor: one copy", task(move || black_box(&whole).clone())), ("write", task(move || notify(black_box(body))))];
     #[cfg(feature = "rsip")]
-    tasks.push(("rsip: write", task(move || theirs::notify(black_box(body)))));
+    let tasks = tasks.into_iter().chain([("rsip: write", task(move || theirs::notify(black_box(body))))]).collect();
     table(&format!("Writing a NOTIFY of {length} octets"), tasks);
 
     let request: &'static Message<'static> = Box::leak(Box::new(Message::parse(bytes).unwrap()));
