@@ -225,7 +225,8 @@ impl Say {
             let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
             let line = serde_json::json!({ "event": "ready", "directory": source.to_string(), "listen": listen, "objects": loaded.objects,
                 "users": loaded.users, "errors": errors, "warnings": warnings, "from_state": loaded.from_state, "took_ms": took_ms });
-            return tell(&format!("{line}\n"));
+            tell(&format!("{line}\n"));
+            return;
         }
         let from = if loaded.from_state { ", from the state of the last run" } else { "" };
         let (program, again) = (quoted(&std::env::args().next().unwrap_or_else(|| "dialcast".to_owned())), &self.again);
