@@ -113,7 +113,7 @@ fn unbound(error: &NetError) -> Option<Fault> {
             listen.address.port()
         ),
         io::ErrorKind::AddrNotAvailable => "name an address of this machine (`ip address` shows them)".to_owned(),
-        io::ErrorKind::PermissionDenied => "name a port from 1024 on, or give the service CAP_NET_BIND_SERVICE (deploy/systemd)".to_owned(),
+        io::ErrorKind::PermissionDenied => "name a port from 1024 on, or give the service CAP_NET_BIND_SERVICE".to_owned(),
         _ => "name another address with --listen or in listen".to_owned(),
     };
     Some(Fault {
