@@ -25,6 +25,9 @@ const PUBLISH_MAX: usize = 256;
 const STORE_FAULTS_MAX: usize = 1_000;
 /// Faults logged at once: one line of a policy can be wrong for every user.
 const TOLD_MAX: usize = 50;
+/// The faults of a large directory take a second to find: not after every change, and not before the phones have theirs.
+const FAULTS_AFTER: Duration = Duration::from_secs(1);
+const FAULTS_EVERY: Duration = Duration::from_secs(5);
 /// While the directory changes, the state is written this often at most.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
@@ -63,6 +66,9 @@ pub(crate) struct Watching {
     feed_faults: Vec<Fault>,
     store_faults: Vec<Fault>,
     told: BTreeSet<Fault>,
+    told_at: Option<Instant>,
+    /// When the faults of the last changes are to be told.
+    faults_due: Option<Instant>,
 }
 
 impl Watching {
@@ -91,6 +97,8 @@ impl Watching {
             feed_faults: Vec::new(),
             store_faults: Vec::new(),
             told: BTreeSet::new(),
+            told_at: None,
+            faults_due: None,
         }
     }
 
@@ -108,7 +116,10 @@ impl Watching {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
             let now = Instant::now();
-            let wake = [self.quiet.due(), self.save_due(now), self.saving.as_ref().map(|_| now + SAVE_POLL)].into_iter().flatten().min();
+            let wake = [self.quiet.due(), self.save_due(now), self.faults_due, self.saving.as_ref().map(|_| now + SAVE_POLL)]
+                .into_iter()
+                .flatten()
+                .min();
             tokio::select! {
                 count = reports.recv_many(&mut batch, BATCH_MAX) => {
                     if count == 0 {
@@ -123,6 +134,9 @@ impl Watching {
             let now = Instant::now();
             if self.quiet.take(now) {
                 self.flush(now).await;
+            }
+            if self.faults_due.is_some_and(|due| due <= now) {
+                tokio::task::block_in_place(|| self.tell_faults());
             }
             if self.saving.as_ref().is_some_and(tokio::task::JoinHandle::is_finished) {
                 self.saved().await;
@@ -213,7 +227,8 @@ impl Watching {
             waited_ms = millis(waited), took_ms = millis(now.elapsed()),
             "the directory changed"
         );
-        self.tell_faults();
+        let now = Instant::now();
+        self.faults_due.get_or_insert(self.told_at.map_or(now, |at| at + FAULTS_EVERY).max(now + FAULTS_AFTER));
     }
 
     /// Renders and hands over; returns how many users have a new document.
@@ -274,6 +289,8 @@ impl Watching {
             rest => warn!("and {rest} faults more; `dialcast check` tells all"),
         }
         self.told = faults;
+        self.told_at = Some(Instant::now());
+        self.faults_due = None;
     }
 
     /// When the state is to be written; what was never written is due now.
