@@ -12,6 +12,7 @@ pub mod check;
 mod credentials;
 pub mod explain;
 mod faults;
+mod leisure;
 mod notifying;
 pub mod serve;
 mod state;
