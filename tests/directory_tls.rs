@@ -49,14 +49,14 @@ async fn ldaps_and_starttls() {
     assert_eq!(count(options(&slapd.url(), Some(authority.file()), true)).await, 4);
     // The server wants TLS for passwords: it says so, and we say what to do.
     let clear = refused(options(&slapd.url(), None, false)).await;
-    assert!(clear.contains("confidentialityRequired (13)") && clear.ends_with("directory.tls.starttls = true"), "{clear}");
+    assert!(clear.contains("confidentialityRequired (13)") && clear.ends_with("directory.starttls = true"), "{clear}");
 
     // Another authority, and another name.
     let other = Authority::new();
     for (url, starttls) in [(slapd.ldaps_url(), false), (slapd.url(), true)] {
         let unknown = refused(options(&url, Some(other.file()), starttls)).await;
         assert!(unknown.starts_with("the server's certificate is not accepted: "), "{unknown}");
-        assert!(unknown.contains("put the authority that signed it into directory.tls.ca_file"), "{unknown}");
+        assert!(unknown.contains("put the authority that signed it into directory.ca_file"), "{unknown}");
         let named = url.replace("127.0.0.1", "localhost");
         let name = refused(options(&named, Some(authority.file()), starttls)).await;
         assert!(name.contains("not accepted: ") && name.contains("localhost"), "{name}");

@@ -135,10 +135,10 @@ impl OptionsError {
             Self::NoPassword(_) => "set directory.password_file, or leave directory.bind_dn out to read anonymously",
             Self::NoBindDn => "set directory.bind_dn to the account that the password belongs to",
             Self::ClearPassword(_) => {
-                "use ldaps://, or set directory.tls.starttls = true; or, if the network may see the password, directory.tls.allow_cleartext_password = true"
+                "use ldaps://, or set directory.starttls = true; or, if the network may see the password, directory.allow_cleartext_password = true"
             }
-            Self::TlsTwice => "leave directory.tls.starttls out, or write ldap://",
-            Self::CaWithoutTls => "use ldaps:// or directory.tls.starttls = true, or leave directory.tls.ca_file out",
+            Self::TlsTwice => "leave directory.starttls out, or write ldap://",
+            Self::CaWithoutTls => "use ldaps:// or directory.starttls = true, or leave directory.ca_file out",
             Self::Ipv6Tls => "write the host's name, as its certificate has it",
         }
     }
@@ -268,9 +268,9 @@ mod tests {
         };
         insta::assert_snapshot!(check(options("ldaps://h", Some(("cn=reader", "")), |_| ())), @"the bind DN `cn=reader` has no password; set directory.password_file, or leave directory.bind_dn out to read anonymously");
         insta::assert_snapshot!(check(options("ldaps://h", Some(("", "x")), |_| ())), @"there is a password and no bind DN; set directory.bind_dn to the account that the password belongs to");
-        insta::assert_snapshot!(check(options("ldaps://h", None, |o| o.tls.starttls = true)), @"ldaps:// is TLS already, and StartTLS is asked for on top; leave directory.tls.starttls out, or write ldap://");
+        insta::assert_snapshot!(check(options("ldaps://h", None, |o| o.tls.starttls = true)), @"ldaps:// is TLS already, and StartTLS is asked for on top; leave directory.starttls out, or write ldap://");
         insta::assert_snapshot!(check(options("ldaps://[::1]", None, |_| ())), @"TLS to an address such as [::1] cannot be verified here; write the host's name, as its certificate has it");
-        insta::assert_snapshot!(check(options("ldap://h", None, |o| o.tls.ca_file = Some("ca.pem".into()))), @"a CA file is named, and the connection has no TLS; use ldaps:// or directory.tls.starttls = true, or leave directory.tls.ca_file out");
+        insta::assert_snapshot!(check(options("ldap://h", None, |o| o.tls.ca_file = Some("ca.pem".into()))), @"a CA file is named, and the connection has no TLS; use ldaps:// or directory.starttls = true, or leave directory.ca_file out");
     }
 
     #[test]

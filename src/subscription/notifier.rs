@@ -73,6 +73,11 @@ impl std::fmt::Debug for Notifier {
     }
 }
 
+/// How many times the size of its request a challenge may have over UDP. In once its size there is often no room for the two
+/// that RFC 8760 §2.3 wants side by side, and the one left out would lock out whoever has only its secret. Twice is no
+/// amplifier worth the name.
+const CHALLENGE_FACTOR: usize = 2;
+
 impl Notifier {
     /// A notifier without documents and credentials. The seed decides every tag, branch and nonce: it must be secret.
     pub fn new(config: NotifierConfig, seed: [u8; 32]) -> Self {
@@ -315,7 +320,8 @@ impl Notifier {
         let tag = self.stateless_tag(request);
         // Nobody has proved anything yet.
         let is_open = self.config.auth == AuthMode::Open || from.transport != Transport::Udp;
-        let bytes = if is_open { Some(answer.encode(request, &from, &tag)) } else { answer.encode_within(length, request, &from, &tag) };
+        let limit = if answer.status == 401 { length * CHALLENGE_FACTOR } else { length };
+        let bytes = if is_open { Some(answer.encode(request, &from, &tag)) } else { answer.encode_within(limit, request, &from, &tag) };
         match bytes {
             Some(bytes) => {
                 let to = Target::Path(reply_path(from, request));

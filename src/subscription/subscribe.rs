@@ -92,7 +92,7 @@ impl Notifier {
                     Why::Stale => self.counters.stale_credentials += 1,
                 }
                 self.counters.challenged += 1;
-                // Where there is no room for all, the last is the one that every phone knows.
+                // Where there is no room for all, even so, the last is the one that every phone knows.
                 let last = challenges.len().saturating_sub(1);
                 Err(challenges.into_iter().enumerate().fold(Answer::new(401), |answer, (index, challenge)| {
                     if index == last {

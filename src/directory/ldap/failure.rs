@@ -129,15 +129,15 @@ impl LdapFailure {
             Self::Resolve { .. } => "check the host in directory.url, and the DNS",
             Self::Connect { .. } => "check that the server runs, the port in directory.url, and the firewall",
             Self::Timeout { .. } | Self::Silent(_) => "check the network and the server's load; the last good state stays in use",
-            Self::CaFile { .. } => "name a readable PEM file with at least one certificate in directory.tls.ca_file",
-            Self::TlsSetup(_) => "name the certificate authorities in directory.tls.ca_file",
+            Self::CaFile { .. } => "name a readable PEM file with at least one certificate in directory.ca_file",
+            Self::TlsSetup(_) => "name the certificate authorities in directory.ca_file",
             Self::Certificate(_) => {
-                "put the authority that signed it into directory.tls.ca_file, and write the host in directory.url as the certificate has it"
+                "put the authority that signed it into directory.ca_file, and write the host in directory.url as the certificate has it"
             }
             Self::Handshake(_) => "check that the port speaks TLS (ldaps:// is 636; StartTLS is on 389), in version 1.2 or later",
             Self::StartTls(_) => "give the server a certificate, or use ldaps://",
             Self::Bind { code: 49, .. } => "check directory.bind_dn, and the password in directory.password_file",
-            Self::Bind { code: 8 | 13, .. } => "use ldaps://, or set directory.tls.starttls = true",
+            Self::Bind { code: 8 | 13, .. } => "use ldaps://, or set directory.starttls = true",
             Self::Bind { .. } => "check directory.bind_dn, and whether the account may log in",
             Self::Dialect { .. } => {
                 "on OpenLDAP, load the overlay syncprov for the database; other servers are read by dialects that this version does not have: export to LDIF"
@@ -241,7 +241,7 @@ mod tests {
         insta::assert_snapshot!(check(LdapFailure::Bind { dn: "cn=reader".into(), code: 49, answer: answer(&result(49, "")) }), @"the bind as `cn=reader` was refused: invalidCredentials (49); check directory.bind_dn, and the password in directory.password_file");
         insta::assert_snapshot!(check(LdapFailure::Search { base: "dc=x".into(), code: 4, answer: answer(&result(4, "")) }), @r#"the search below `dc=x` failed: sizeLimitExceeded (4); lift the size limit for the account; on OpenLDAP: `limits dn.exact="ACCOUNT" size=unlimited time=unlimited` in the database"#);
         insta::assert_snapshot!(check(LdapFailure::Base { contexts: vec!["dc=a".into(), "dc=b".into()] }), @"there is no base DN, and the server has 2 naming contexts; write one of them into directory.url: dc=a, dc=b");
-        insta::assert_snapshot!(check(LdapFailure::Options(OptionsError::ClearPassword("192.0.2.1".into()))), @"the password would go to 192.0.2.1 in the clear; use ldaps://, or set directory.tls.starttls = true; or, if the network may see the password, directory.tls.allow_cleartext_password = true");
+        insta::assert_snapshot!(check(LdapFailure::Options(OptionsError::ClearPassword("192.0.2.1".into()))), @"the password would go to 192.0.2.1 in the clear; use ldaps://, or set directory.starttls = true; or, if the network may see the password, directory.allow_cleartext_password = true");
         insta::assert_snapshot!(LdapFailure::Closed(String::new()).to_fault("ldap://h:389/dc=x"), @"ldap://h:389/dc=x: the connection was closed; look into the server's log if this goes on");
     }
 

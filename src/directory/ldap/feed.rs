@@ -43,7 +43,6 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Option<Coo
             _ => backoff.next(&mut random),
         };
         let retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        tracing::warn!(why = %failure.explain(), retry_ms, "the directory is lost");
         session.tell(Report::Down { why: failure.explain(), retry_ms });
         // What waits is sent within the pause, or after it: the next session goes on with the same queue.
         let sending = async {
