@@ -29,6 +29,8 @@ use crate::telemetry;
 const SAMPLE_TEXT: &str = include_str!("../../examples/corp.ldif");
 /// Reports of the feed that may wait: it reads ahead this far while the watcher resolves.
 const REPORTS_MAX: usize = 1024;
+/// What a request may bring as its body, in octets: no body means anything to the notifier, and a datagram cannot hold more.
+const REQUEST_BODY_MAX: usize = 64 * 1024;
 /// Messages to the notifier that may wait; each holds up to a few hundred documents.
 const COMMANDS_MAX: usize = 16;
 
@@ -50,8 +52,8 @@ async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
     let mut stop = Stop::new()?;
     let source = resolve_sample(&config)?;
     let credentials = CredentialBook::open(&config.auth).map_err(Failed::Faults)?;
-    let (net, events) =
-        Net::bind(NetConfig { listen: config.listen.clone(), ..NetConfig::default() }).map_err(|error| Failed::Other(error.into()))?;
+    let net_config = NetConfig { listen: config.listen.clone(), body_bytes_max: REQUEST_BODY_MAX, ..NetConfig::default() };
+    let (net, events) = Net::bind(net_config).map_err(|error| Failed::Other(error.into()))?;
     let listen = net.addresses().to_vec();
     let say = Say { json };
     say.starting(&source, &config, &listen);
