@@ -53,12 +53,17 @@ pub struct NetConfig {
     pub udp_buffer: usize,
     /// All TCP connections, both ways. Each takes a file descriptor and about 10 KiB.
     pub connections_max: usize,
-    /// TCP connections accepted from one address: many phones behind one NAT or proxy, few enough that one host cannot
+    /// TCP connections accepted from one address, or from one /64 of IPv6, where a host has them all: many phones behind one NAT or proxy, few enough that one host cannot
     /// take them all.
     pub connections_per_source_max: usize,
     /// What may be queued for one connection, in octets: a proxy before a thousand phones gets a burst of documents, and a
     /// peer that does not read gets no more than this.
     pub queue_bytes_max: usize,
+    /// All of them together, in octets. At this limit a queue takes a message only if it is empty: who reads is served, and many who
+    /// do not read take no more memory than this.
+    pub queues_bytes_max: usize,
+    /// The largest body that is received over TCP, in octets: it is held before anybody has proved who he is.
+    pub body_bytes_max: usize,
     /// How long a connection may be silent. Phones keep theirs alive at least every two hours (RFC 5626 §4.4.1: 120 s).
     pub idle: Duration,
     /// How long a message may take from its first octet to its last, and a new connection to its first message.
@@ -79,6 +84,8 @@ impl Default for NetConfig {
             connections_max: 10_000,
             connections_per_source_max: 1_000,
             queue_bytes_max: 1024 * 1024,
+            queues_bytes_max: 256 * 1024 * 1024,
+            body_bytes_max: 1024 * 1024,
             idle: Duration::from_secs(2 * 3600),
             message_time_max: Duration::from_secs(30),
             connect_time_max: Duration::from_secs(4),

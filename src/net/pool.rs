@@ -1,7 +1,7 @@
 //! The connections that are open: their queues, and how many there may be.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,6 +37,9 @@ pub(super) struct Pool {
     connections_max: usize,
     per_source_max: usize,
     queue_bytes_max: usize,
+    queues_bytes_max: usize,
+    /// What waits in all queues.
+    waiting_bytes: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -66,6 +69,7 @@ pub(super) struct Queue {
     pub(super) id: u64,
     pub(super) messages: mpsc::Receiver<Transmit>,
     waiting_bytes: Arc<AtomicUsize>,
+    waiting_bytes_in_all: Arc<AtomicUsize>,
     pub(super) life: Life,
 }
 
@@ -73,6 +77,7 @@ impl Queue {
     /// A message left the queue.
     pub(super) fn sent(&self, transmit: &Transmit) {
         self.waiting_bytes.fetch_sub(transmit.bytes.len(), Ordering::Relaxed);
+        self.waiting_bytes_in_all.fetch_sub(transmit.bytes.len(), Ordering::Relaxed);
     }
 }
 
@@ -83,6 +88,8 @@ impl Pool {
             connections_max: config.connections_max,
             per_source_max: config.connections_per_source_max,
             queue_bytes_max: config.queue_bytes_max,
+            queues_bytes_max: config.queues_bytes_max,
+            waiting_bytes: Arc::default(),
         }
     }
 
@@ -100,13 +107,14 @@ impl Pool {
     }
 
     /// Room for a connection from a source; `None` when a limit is reached.
-    pub(super) fn admit(&self, source: IpAddr) -> Option<Queue> {
+    pub(super) fn admit(&self, address: IpAddr) -> Option<Queue> {
+        let source = source_of(address);
         let mut inner = self.lock();
         let from_there = inner.per_source.get(&source).copied().unwrap_or(0);
         if inner.by_id.len() >= self.connections_max || from_there >= self.per_source_max {
             return None;
         }
-        let queue = inner.add(None, Some(source))?;
+        let queue = inner.add(None, Some(source), &self.waiting_bytes)?;
         inner.per_source.insert(source, from_there + 1);
         Some(queue)
     }
@@ -127,7 +135,7 @@ impl Pool {
         if inner.by_id.len() >= self.connections_max {
             return Err(SendError::Busy);
         }
-        let queue = inner.add(Some(key.clone()), None).ok_or(SendError::Closed)?;
+        let queue = inner.add(Some(key.clone()), None, &self.waiting_bytes).ok_or(SendError::Closed)?;
         inner.by_key.insert(key, queue.id);
         let open = inner.by_id.get(&queue.id).ok_or(SendError::Closed)?;
         self.put(open, transmit).map(|()| Some(queue))
@@ -154,7 +162,9 @@ impl Pool {
         let length = transmit.bytes.len();
         // A message larger than the limit still goes through an empty queue.
         let before = open.waiting_bytes.fetch_add(length, Ordering::Relaxed);
-        let result = if before > 0 && before + length > self.queue_bytes_max {
+        let before_in_all = self.waiting_bytes.fetch_add(length, Ordering::Relaxed);
+        let is_full = before + length > self.queue_bytes_max || before_in_all + length > self.queues_bytes_max;
+        let result = if before > 0 && is_full {
             Err(SendError::Busy)
         } else {
             open.queue.try_send(transmit.clone()).map_err(|error| match error {
@@ -164,20 +174,29 @@ impl Pool {
         };
         if result.is_err() {
             open.waiting_bytes.fetch_sub(length, Ordering::Relaxed);
+            self.waiting_bytes.fetch_sub(length, Ordering::Relaxed);
         }
         result
     }
 }
 
 impl Inner {
-    fn add(&mut self, key: Option<Key>, source: Option<IpAddr>) -> Option<Queue> {
+    fn add(&mut self, key: Option<Key>, source: Option<IpAddr>, waiting_bytes_in_all: &Arc<AtomicUsize>) -> Option<Queue> {
         let life = self.life.clone()?;
         let (queue, messages) = mpsc::channel(QUEUE_MAX);
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         self.last_id += 1;
         let id = self.last_id;
         self.by_id.insert(id, Open { queue, waiting_bytes: Arc::clone(&waiting_bytes), key, source });
-        Some(Queue { id, messages, waiting_bytes, life })
+        Some(Queue { id, messages, waiting_bytes, waiting_bytes_in_all: Arc::clone(waiting_bytes_in_all), life })
+    }
+}
+
+/// Whom an address belongs to: RFC 4291 §2.5.4 gives a subnet, and so every host in it, 64 bits to choose from.
+fn source_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -227,5 +246,28 @@ mod tests {
         let sent = queue.messages.try_recv().unwrap();
         queue.sent(&sent);
         assert_eq!((0..3).filter(|_| pool.queue(queue.id, &transmit(1, 40)).is_ok()).count(), 2);
+    }
+
+    #[test]
+    fn limit_of_all_queues() {
+        let pool = pool(&NetConfig { queues_bytes_max: 100, ..NetConfig::default() });
+        let mut first = pool.queue_or_open(&transmit(1, 60)).unwrap().unwrap();
+        assert_eq!(pool.queue(first.id, &transmit(1, 60)), Err(SendError::Busy));
+        // Whose queue is empty is served all the same.
+        let second = pool.queue_or_open(&transmit(2, 60)).unwrap().unwrap();
+        assert_eq!(pool.queue(second.id, &transmit(2, 1)), Err(SendError::Busy));
+        let sent = first.messages.try_recv().unwrap();
+        first.sent(&sent);
+        assert_eq!(pool.queue(second.id, &transmit(2, 40)), Ok(()));
+    }
+
+    #[test]
+    fn a_host_has_all_addresses_of_its_subnet() {
+        let pool = pool(&NetConfig { connections_per_source_max: 1, ..NetConfig::default() });
+        let admit = |address: &str| pool.admit(address.parse().unwrap());
+        let first = admit("2001:db8:0:1::1").unwrap();
+        assert!(admit("2001:db8:0:1:ffff::2").is_none() && admit("2001:db8:0:2::1").is_some());
+        pool.remove(first.id);
+        assert!(admit("2001:db8:0:1:ffff::2").is_some());
     }
 }

@@ -33,6 +33,12 @@ impl Names {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
+    /// The same right, once it is there. Who waits must be bounded in number and in time.
+    pub(super) async fn wait_for_permit(&self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes the semaphore, so that there is always one in the end.
+        Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
     /// An address of the host in the family wanted.
     ///
     /// RFC 3263 §4.2: with a port, or without NAPTR and SRV, the address records of the name.

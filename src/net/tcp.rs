@@ -89,7 +89,11 @@ async fn open(shared: Arc<Shared>, to: Target, queue: Queue) {
 async fn connect(shared: &Shared, to: &Target) -> Result<(TcpStream, SocketAddr), SendError> {
     let remote = match to {
         Target::Path(path) => path.remote,
-        Target::Host { local, host, port, .. } => shared.names.resolve(host, *port, local.is_ipv4()).await.ok_or(SendError::Unresolved)?,
+        Target::Host { local, host, port, .. } => {
+            // The wait for it is part of the time that opening may take.
+            let _permit = shared.names.wait_for_permit().await;
+            shared.names.resolve(host, *port, local.is_ipv4()).await.ok_or(SendError::Unresolved)?
+        }
     };
     let local = to.local();
     let connecting = async {
@@ -131,6 +135,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, remote: SocketAddr, mut q
 async fn fail_queued(shared: &Shared, mut queue: Queue, error: SendError) {
     queue.messages.close();
     while let Some(transmit) = queue.messages.recv().await {
+        queue.sent(&transmit);
         shared.failed(transmit.to, transmit.ticket, error).await;
     }
 }
@@ -138,7 +143,7 @@ async fn fail_queued(shared: &Shared, mut queue: Queue, error: SendError) {
 /// Reads messages until the peer closes, is silent or too slow, or sends what is no SIP.
 async fn read_all(shared: &Shared, mut read: OwnedReadHalf, path: Path, heard: bool, pongs: tokio::sync::mpsc::Sender<()>) {
     let config = &shared.config;
-    let mut framer = Framer::new();
+    let mut framer = Framer::with_body_max(config.body_bytes_max);
     let mut buffer = vec![0; READ_BYTES];
     let mut deadline = Instant::now() + if heard { config.idle } else { config.message_time_max };
     loop {

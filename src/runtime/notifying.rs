@@ -25,9 +25,11 @@ pub(super) enum Command {
 }
 
 /// Messages taken from the network before the rest is looked at.
-const BATCH_MAX: usize = 256;
-/// NOTIFYs sent before what came in is looked at: answers free what is in flight.
-const SEND_MAX: usize = 64;
+const BATCH_MAX: usize = 64;
+/// Messages sent before what came in is looked at: answers free what is in flight. Every message that comes in may draw an answer: if
+/// fewer went out than come in, a flood of requests would pile up answers without end.
+const SEND_MAX: usize = 2 * BATCH_MAX;
+const _: () = assert!(SEND_MAX > BATCH_MAX);
 /// At the end, phones are told to subscribe again; they are waited for no longer than this.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 /// And the connections are given this long to write what they hold.
@@ -41,9 +43,8 @@ pub(super) async fn run(mut notifier: Notifier, net: Net, mut events: mpsc::Rece
         let more = transmit(&mut notifier, &net).await;
         let due = if more { Some(Instant::now()) } else { notifier.poll_timeout() };
         let due = due.into_iter().chain(drained_by).min();
+        // In no order: whoever floods the sockets must not keep the directory's news, or the end, from coming through.
         tokio::select! {
-            // Phones first: what they answer makes room for what the commands bring.
-            biased;
             count = events.recv_many(&mut batch, BATCH_MAX) => {
                 if count == 0 {
                     break;
@@ -105,4 +106,40 @@ async fn transmit(notifier: &mut Notifier, net: &Net) -> bool {
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::net::NetConfig;
+    use crate::sip::{Path, Transport};
+    use crate::subscription::NotifierConfig;
+
+    /// Somebody floods the sockets for as long as the notifier runs: the watcher's end is heard all the same.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flood_does_not_keep_commands_out() {
+        let (net, _) = Net::bind(NetConfig::default()).unwrap();
+        let (sender, events) = mpsc::channel(1024);
+        let (commands, commanded) = mpsc::channel(1);
+        let ended = Arc::new(AtomicBool::new(false));
+        let has_ended = Arc::clone(&ended);
+        let flood = std::thread::spawn(move || {
+            let address = "127.0.0.1:5060".parse().unwrap();
+            let path = Path { transport: Transport::Udp, local: address, remote: address, connection: None };
+            while !has_ended.load(Ordering::Relaxed) {
+                // Full, or closed at the end.
+                let _ = sender.try_send(Event::Received { path, bytes: b"\r\n".to_vec() });
+            }
+        });
+        let running = tokio::spawn(run(Notifier::new(NotifierConfig::default(), [0; 32]), net, events, commanded));
+        commands.send(Command::Ready).await.unwrap();
+        drop(commands);
+        let outcome = tokio::time::timeout(Duration::from_secs(20), running).await;
+        ended.store(true, Ordering::Relaxed);
+        flood.join().unwrap();
+        outcome.unwrap().unwrap();
+    }
 }

@@ -31,6 +31,8 @@ use crate::telemetry;
 const SAMPLE_TEXT: &str = include_str!("../../examples/corp.ldif");
 /// Reports of the feed that may wait: it reads ahead this far while the watcher resolves.
 const REPORTS_MAX: usize = 1024;
+/// What a request may bring as its body, in octets: no body means anything to the notifier, and a datagram cannot hold more.
+const REQUEST_BODY_MAX: usize = 64 * 1024;
 /// Messages to the notifier that may wait; each holds up to a few hundred documents.
 const COMMANDS_MAX: usize = 16;
 
@@ -54,7 +56,8 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     let credentials = CredentialBook::open(&config.auth).map_err(Failed::Faults)?;
     let state = config.state_dir.as_deref().map(|dir| StateFile::open(dir, &source.to_string())).transpose();
     let state = state.map_err(|error| Failed::Other(error.into()))?;
-    let (net, events) = Net::bind(NetConfig { listen: config.listen.clone(), ..NetConfig::default() })
+    let net_config = NetConfig { listen: config.listen.clone(), body_bytes_max: REQUEST_BODY_MAX, ..NetConfig::default() };
+    let (net, events) = Net::bind(net_config)
         .map_err(|error| unbound(&error).map_or_else(|| Failed::Other(error.into()), |fault| Failed::Faults(vec![fault])))?;
     let listen = net.addresses().to_vec();
     let say = Say { json, again: again(flags, &source) };

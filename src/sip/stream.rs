@@ -8,11 +8,12 @@ use super::{parse, scan};
 
 /// Cuts what arrives on one connection into messages.
 ///
-/// It keeps at most one head and one body (16 KiB and 1 MiB) and whatever the last [`push`](Framer::push) brought beyond them.
+/// It keeps at most one head and one body (16 KiB, and 1 MiB or what its owner says) and whatever the last [`push`](Framer::push) brought beyond them.
 /// Each octet is looked at once, however small the pieces are. After an error the boundary of the next message is unknown: the
 /// connection has to be closed, and every later call gives the same error.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Framer {
+    body_max: usize,
     buffer: Vec<u8>,
     /// What was given out already.
     start: usize,
@@ -75,10 +76,30 @@ impl FrameError {
     }
 }
 
+impl Default for Framer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Framer {
     /// An empty one.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_body_max(BODY_MAX)
+    }
+
+    /// An empty one that takes bodies of up to so many octets, and of no more than 1 MiB.
+    pub fn with_body_max(body_max: usize) -> Self {
+        Self {
+            body_max: body_max.min(BODY_MAX),
+            buffer: Vec::new(),
+            start: 0,
+            scanned: 0,
+            line: 0,
+            length: None,
+            half_ping: false,
+            failed: None,
+        }
     }
 
     /// Adds what arrived.
@@ -86,6 +107,12 @@ impl Framer {
         if self.failed.is_some() {
             return;
         }
+        self.forget_given();
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// What was given out is dropped, and with it the room that a large message took.
+    fn forget_given(&mut self) {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;
@@ -93,7 +120,6 @@ impl Framer {
                 self.buffer.shrink_to(ROOM_KEPT);
             }
         }
-        self.buffer.extend_from_slice(bytes);
     }
 
     /// What was pushed and not given out: after an error, the beginning of the message at fault.
@@ -108,7 +134,11 @@ impl Framer {
             return Err(error);
         }
         match self.step() {
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                // It may be long until something arrives.
+                self.forget_given();
+                Ok(None)
+            }
             Ok(Some((length, keep_alive))) => {
                 let from = self.start;
                 self.start += length;
@@ -159,16 +189,16 @@ impl Framer {
             let is_last = line.len() == 2;
             (self.scanned, self.line) = (end, end);
             if is_last {
-                return body_length(window.get(..end).unwrap_or_default()).map(|body| Some(end + body));
+                return body_length(window.get(..end).unwrap_or_default(), self.body_max).map(|body| Some(end + body));
             }
         }
     }
 }
 
 /// The Content-Length of a head, by the same reading that the parser will make of it.
-fn body_length(head: &[u8]) -> Result<usize, FrameError> {
+fn body_length(head: &[u8], body_max: usize) -> Result<usize, FrameError> {
     match parse::declared_length(head) {
-        Ok(Some(length)) if length > BODY_MAX => Err(FrameError::BodyTooLarge),
+        Ok(Some(length)) if length > body_max => Err(FrameError::BodyTooLarge),
         Ok(Some(length)) => Ok(length),
         Ok(None) => Err(FrameError::NoLength),
         Err(MalformedKind::LineBreak) => Err(FrameError::LineBreak),
@@ -287,7 +317,17 @@ mod tests {
         let mut framer = Framer::new();
         framer.push(ONE.replace("l: 4\r\n\r\nbody", &format!("l: {BODY_MAX}\r\n\r\n{body}")).as_bytes());
         assert!(matches!(framer.next(), Ok(Some(Frame::Message(_)))));
-        framer.push(ONE.as_bytes());
+        // Also while nothing more arrives.
+        assert_eq!(framer.next(), Ok(None));
         assert!(framer.buffer.capacity() <= ROOM_KEPT);
+    }
+
+    #[test]
+    fn the_owner_may_want_smaller_bodies() {
+        let mut framer = Framer::with_body_max(4);
+        framer.push(ONE.as_bytes());
+        assert!(matches!(framer.next(), Ok(Some(Frame::Message(_)))));
+        framer.push(ONE.replace("l: 4", "l: 5").as_bytes());
+        assert_eq!(framer.next(), Err(FrameError::BodyTooLarge));
     }
 }

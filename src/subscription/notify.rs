@@ -274,6 +274,11 @@ impl Notifier {
         if subscription.timer_at.is_none_or(|at| due < at) {
             subscription.timer_at = Some(due);
             self.timers.push(due, id);
+            // What ended or came forward leaves its entry behind, for a day maybe.
+            if self.timers.len() > 2 * self.table.len() + 64 {
+                let table = &self.table;
+                self.timers.retain(|at, id| table.get(*id).is_some_and(|subscription| subscription.timer_at == Some(at)));
+            }
         }
     }
 

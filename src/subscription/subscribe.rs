@@ -6,7 +6,7 @@ use rand::{Rng as _, RngCore as _};
 
 use super::answer::{Answer, reply_path};
 use super::auth::{Verdict, Why};
-use super::config::AuthMode;
+use super::config::{AuthMode, NotifierConfig};
 use super::dialog::{Dialog, DialogError, own_contact, own_host_port};
 use super::notifier::{Notifier, PACKAGE};
 use super::phase::{Input, Phase};
@@ -123,9 +123,7 @@ impl Notifier {
         let (content_type, held) = (document.content_type, record.subscriptions);
         let requested = self.duration(request)?;
         accepts(request, content_type)?;
-        if requested > 0 && (self.table.len() >= self.config.subscriptions_max || held >= self.config.subscriptions_per_aor_max) {
-            self.make_room(&aor, request)?;
-        }
+        self.admit(requested, held, &aor, request)?;
         let token = self.rng.next_u64();
         let id = self.table.next_id(token).ok_or_else(|| self.busy())?;
         let tag = id.to_string();
@@ -232,6 +230,18 @@ impl Notifier {
             return longest;
         }
         longest - self.rng.random_range(0..=longest / 100 * self.config.expires_jitter_percent.min(50))
+    }
+
+    /// Whether there is room for another subscription to a record that has `held`.
+    fn admit(&mut self, requested: u32, held: usize, aor: &Aor, request: &Message<'_>) -> Result<(), Answer> {
+        let NotifierConfig { subscriptions_max: all, subscriptions_per_aor_max: own, in_flight_max, .. } = self.config;
+        if requested > 0 {
+            return if self.table.len() >= all || held >= own { self.make_room(aor, request) } else { Ok(()) };
+        }
+        // A fetch is over in Timer F, so that one is granted also where subscriptions fill the table; but over TCP nothing else would
+        // limit how many of them are begun and never answered.
+        let is_full = self.table.len() >= all.saturating_add(in_flight_max) || held >= own.saturating_mul(2);
+        if is_full { Err(self.busy()) } else { Ok(()) }
     }
 
     /// At a limit: a subscription to the same record that does not answer, or of the same phone, makes room; else nothing does.

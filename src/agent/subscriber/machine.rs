@@ -324,7 +324,8 @@ impl Subscriber {
     fn back_off(&mut self, said: Option<Duration>) -> Duration {
         let doubled = 64 * self.config.timing.t1 * 2u32.pow(self.tries.min(DOUBLINGS_MAX));
         self.tries = self.tries.saturating_add(1);
-        let after = said.unwrap_or(doubled).min(RETRY_MAX);
+        // A server that says 0 would be asked as fast as it answers.
+        let after = said.filter(|said| !said.is_zero()).unwrap_or(doubled).min(RETRY_MAX);
         after + after / 10 * self.rng.random_range(0..1000) / 1000
     }
 

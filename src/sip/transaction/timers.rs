@@ -20,6 +20,16 @@ impl<K: Ord> Timers<K> {
         self.0.push(Reverse((at, key)));
     }
 
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Drops the entries that nobody waits for any more.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(Instant, &K) -> bool) {
+        self.0.retain(|Reverse((at, key))| keep(*at, key));
+    }
+
     /// When something may be due.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.0.peek().map(|Reverse((at, _))| *at)

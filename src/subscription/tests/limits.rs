@@ -51,6 +51,35 @@ fn subscriptions_to_one_address() {
     assert_eq!(bench.notifier.subscriptions(), 2);
 }
 
+/// Over TCP no transaction is kept: a phone could fetch without end and answer no NOTIFY.
+#[test]
+fn fetches_that_are_not_answered() {
+    let mut bench = Bench::with(NotifierConfig { auth: OPEN, subscriptions_per_aor_max: 2, ..NotifierConfig::default() });
+    let fetch = |n: u32| Ask::subscribe().branch(&n.to_string()).with("Call-ID", &n.to_string()).with("Expires", "0");
+    let mut granted = 0;
+    for n in 0..50 {
+        granted += usize::from(bench.message(PHONE, Some(1), fetch(n).text().as_bytes())[0].start() == "SIP/2.0 200 OK");
+    }
+    assert_eq!((granted, bench.notifier.subscriptions()), (4, 4));
+    bench.pass(Duration::from_secs(33));
+    assert_eq!(bench.notifier.subscriptions(), 0);
+    assert_eq!(bench.ask(&fetch(50)).len(), 2);
+}
+
+/// A day's worth of subscriptions that were ended at once leaves nothing behind.
+#[test]
+fn deadlines_of_what_is_gone() {
+    let mut bench = Bench::new();
+    for n in 0..5_000 {
+        let ask = Ask::subscribe().branch(&n.to_string()).with("Call-ID", &n.to_string()).with("Expires", "86400");
+        let [accepted, notify] = bench.message(PHONE, Some(1), ask.text().as_bytes()).try_into().unwrap();
+        bench.answer(&notify, "481 Gone");
+        assert_eq!(accepted.start(), "SIP/2.0 200 OK");
+    }
+    assert_eq!(bench.notifier.subscriptions(), 0);
+    assert!(bench.notifier.timers.len() <= 100, "{}", bench.notifier.timers.len());
+}
+
 #[test]
 fn subscriptions_in_all() {
     let mut bench = Bench::with(NotifierConfig { auth: OPEN, subscriptions_max: 1, ..NotifierConfig::default() });

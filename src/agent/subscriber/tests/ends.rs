@@ -24,6 +24,7 @@ fn reasons() {
     check(";reason=tired", "trouble: the server ended the subscription (tired); again in 0s", true);
     check(";reason=tired;retry-after=7", "trouble: the server ended the subscription (tired); again in 7s", false);
     check(";reason=probation;retry-after=600", "trouble: the server ended the subscription (probation); again in 625s", false);
+    check(";reason=probation;retry-after=0", "trouble: the server ended the subscription (probation); again in 33s", false);
     check(";reason=giveup", "trouble: the server ended the subscription (giveup); again in 33s", false);
     check(";reason=rejected", "over: the server ended the subscription for good (rejected)", false);
     check(";reason=noresource", "over: the server ended the subscription for good (noresource)", false);
