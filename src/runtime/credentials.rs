@@ -300,7 +300,9 @@ mod tests {
         let mut users: Vec<_> = engine.users().collect();
         for _ in 0..2 {
             let mut book = book(&AuthConfig { digest: true, ..AuthConfig::default() }, &before);
-            users.iter().for_each(|user| book.put(&after, user));
+            for user in &users {
+                book.put(&after, user);
+            }
             book.changed();
             later.iter().for_each(|object| book.refresh(object));
             assert!(book.changed().is_some(), "{users:?}");
