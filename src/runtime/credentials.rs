@@ -132,7 +132,7 @@ impl CredentialBook {
         let entry = User { id: user.user, names, password };
         if self.users.get(&user.aor) != Some(&entry) {
             if let Some(before) = self.users.insert(user.aor.clone(), entry) {
-                self.addresses.remove(&before.id);
+                self.forget(before.id, &user.aor);
             }
             self.addresses.insert(user.user, user.aor.clone());
             self.is_changed = true;
@@ -152,8 +152,15 @@ impl CredentialBook {
     /// The address has no document any more.
     pub(super) fn remove(&mut self, aor: &Aor) {
         if let Some(user) = self.users.remove(aor) {
-            self.addresses.remove(&user.id);
+            self.forget(user.id, aor);
             self.is_changed = true;
+        }
+    }
+
+    /// The object has not this address any more. It may have another one by now: addresses pass from one to another in any order.
+    fn forget(&mut self, id: ObjectId, aor: &Aor) {
+        if self.addresses.get(&id) == Some(aor) {
+            self.addresses.remove(&id);
         }
     }
 
@@ -279,6 +286,26 @@ mod tests {
         }
         assert!(book.changed().unwrap().is_empty());
         assert_eq!(book.faults()[0].severity, Severity::Warning, "nobody can log in");
+    }
+
+    #[tokio::test]
+    async fn a_new_password_counts_after_addresses_were_swapped() {
+        let swapped = |password: &str| {
+            let users = USERS.replace("eva@", "x@").replace("jan@", "eva@").replace("x@", "jan@");
+            users.replace(": before", password)
+        };
+        let (before, after, later) = (snapshot(USERS).await, snapshot(&swapped(": before")).await, snapshot(&swapped(": after")).await);
+        let mut engine = Engine::new(PolicyConfig::default());
+        engine.load(&after);
+        let mut users: Vec<_> = engine.users().collect();
+        for _ in 0..2 {
+            let mut book = book(&AuthConfig { digest: true, ..AuthConfig::default() }, &before);
+            users.iter().for_each(|user| book.put(&after, user));
+            book.changed();
+            later.iter().for_each(|object| book.refresh(object));
+            assert!(book.changed().is_some(), "{users:?}");
+            users.reverse();
+        }
     }
 
     #[tokio::test]

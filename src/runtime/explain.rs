@@ -58,7 +58,13 @@ pub fn run(flags: &Flags, user: &str, setting: Option<&str>, json: bool) -> Resu
     if json {
         answer(&(serde_json::to_string(&explanation).map_err(|error| Failed::Other(error.into()))? + "\n"))?;
     } else {
-        answer(&explanation.to_string())?;
+        let nothing = match setting {
+            Some(name) if explanation.settings.is_empty() => {
+                format!("\n{name}\n  no value: neither the directory nor the configuration sets it\n")
+            }
+            _ => String::new(),
+        };
+        answer(&format!("{explanation}{nothing}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

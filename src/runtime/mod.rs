@@ -12,6 +12,7 @@ pub mod check;
 mod credentials;
 pub mod explain;
 mod faults;
+mod leisure;
 mod notifying;
 pub mod serve;
 mod state;
@@ -32,14 +33,20 @@ pub enum Failed {
 
 /// Prints what went wrong, if anything did, and gives the exit code (docs/operations.md).
 pub fn exit(outcome: Result<ExitCode, Failed>, json: bool) -> ExitCode {
-    match outcome {
+    let failed = match outcome {
         Ok(code) => return code,
-        Err(Failed::Faults(found)) if json => tell(&format!("{}\n", serde_json::json!({ "event": "failed", "faults": found }))),
-        Err(Failed::Faults(found)) => faults::print(&found),
-        Err(Failed::Other(error)) if json => {
-            tell(&format!("{}\n", serde_json::json!({ "event": "failed", "error": format!("{error:#}") })));
+        Err(failed) => failed,
+    };
+    let line = match &failed {
+        Failed::Faults(found) => serde_json::json!({ "event": "failed", "faults": found }),
+        Failed::Other(error) => serde_json::json!({ "event": "failed", "error": format!("{error:#}") }),
+    };
+    // Where standard output is what failed, standard error is left.
+    if !(json && tell(&format!("{line}\n"))) {
+        match failed {
+            Failed::Faults(found) => faults::print(&found),
+            Failed::Other(error) => complain(&format!("dialcast: {error:#}\n")),
         }
-        Err(Failed::Other(error)) => complain(&format!("dialcast: {error:#}\n")),
     }
     ExitCode::FAILURE
 }
@@ -56,10 +63,10 @@ fn answer(text: &str) -> Result<(), Failed> {
     }
 }
 
-/// Writes to standard output what a daemon goes on without.
-fn tell(text: &str) {
+/// Writes to standard output, and gives whether that was possible: a daemon goes on without.
+fn tell(text: &str) -> bool {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
 
 /// Writes to standard error; where that is closed, nobody could be told of it.

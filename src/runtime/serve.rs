@@ -113,7 +113,7 @@ fn unbound(error: &NetError) -> Option<Fault> {
             listen.address.port()
         ),
         io::ErrorKind::AddrNotAvailable => "name an address of this machine (`ip address` shows them)".to_owned(),
-        io::ErrorKind::PermissionDenied => "name a port from 1024 on, or give the service CAP_NET_BIND_SERVICE (deploy/systemd)".to_owned(),
+        io::ErrorKind::PermissionDenied => "name a port from 1024 on, or give the service CAP_NET_BIND_SERVICE".to_owned(),
         _ => "name another address with --listen or in listen".to_owned(),
     };
     Some(Fault {
@@ -225,7 +225,8 @@ impl Say {
             let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
             let line = serde_json::json!({ "event": "ready", "directory": source.to_string(), "listen": listen, "objects": loaded.objects,
                 "users": loaded.users, "errors": errors, "warnings": warnings, "from_state": loaded.from_state, "took_ms": took_ms });
-            return tell(&format!("{line}\n"));
+            tell(&format!("{line}\n"));
+            return;
         }
         let from = if loaded.from_state { ", from the state of the last run" } else { "" };
         let (program, again) = (quoted(&std::env::args().next().unwrap_or_else(|| "dialcast".to_owned())), &self.again);

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
 use super::credentials::CredentialBook;
+use super::leisure::Leisure;
 use super::notifying::Command;
 use super::state::StateFile;
 use super::until;
@@ -63,6 +64,8 @@ pub(crate) struct Watching {
     feed_faults: Vec<Fault>,
     store_faults: Vec<Fault>,
     told: BTreeSet<Fault>,
+    /// When faults are looked for again: that walks the whole directory.
+    telling: Leisure,
 }
 
 impl Watching {
@@ -91,6 +94,7 @@ impl Watching {
             feed_faults: Vec::new(),
             store_faults: Vec::new(),
             told: BTreeSet::new(),
+            telling: Leisure::default(),
         }
     }
 
@@ -108,7 +112,8 @@ impl Watching {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
             let now = Instant::now();
-            let wake = [self.quiet.due(), self.save_due(now), self.saving.as_ref().map(|_| now + SAVE_POLL)].into_iter().flatten().min();
+            let saving = self.saving.as_ref().map(|_| now + SAVE_POLL);
+            let wake = [self.quiet.due(), self.telling.due(), self.save_due(now), saving].into_iter().flatten().min();
             tokio::select! {
                 count = reports.recv_many(&mut batch, BATCH_MAX) => {
                     if count == 0 {
@@ -123,6 +128,9 @@ impl Watching {
             let now = Instant::now();
             if self.quiet.take(now) {
                 self.flush(now).await;
+            }
+            if self.telling.due().is_some_and(|due| due <= now) {
+                self.tell_faults();
             }
             if self.saving.as_ref().is_some_and(tokio::task::JoinHandle::is_finished) {
                 self.saved().await;
@@ -144,8 +152,16 @@ impl Watching {
                     // The list tells anew what is wrong with it.
                     self.store_faults.clear();
                 }
-                let applied = self.store.apply(event, timestamp());
+                // The end of a list of 100,000 entries is a second's work, and the notifier may share this thread.
+                let applied = if matches!(event, Event::InitDone { .. }) {
+                    tokio::task::block_in_place(|| self.store.apply(event, timestamp()))
+                } else {
+                    self.store.apply(event, timestamp())
+                };
                 self.unsaved |= applied.checkpoint.is_some();
+                if !applied.faults.is_empty() {
+                    self.telling.want(Instant::now());
+                }
                 self.store_faults.extend(applied.faults);
                 self.store_faults.truncate(STORE_FAULTS_MAX);
                 if let Some(changes) = applied.changes {
@@ -167,7 +183,7 @@ impl Watching {
             Report::Progress { entries } => info!("reading the directory: {entries} entries so far"),
             Report::Faults(faults) => {
                 self.feed_faults = faults;
-                self.tell_faults();
+                self.telling.want(Instant::now());
             }
         }
     }
@@ -182,10 +198,9 @@ impl Watching {
         let users = self.publish(outcome).await;
         self.send(Command::Ready).await;
         info!("{} objects, {users} users resolved in {} ms", snapshot.len(), begun.elapsed().as_millis());
-        self.tell_faults();
+        let faults = self.tell_faults();
         if let Some(loaded) = self.loaded.take() {
             let example = self.engine.users().map(|user| user.aor.clone()).min();
-            let faults = self.faults();
             let _ = loaded.send(Loaded { objects: snapshot.len(), users, faults, from_state, example });
         }
     }
@@ -200,7 +215,7 @@ impl Watching {
         let snapshot = self.store.snapshot();
         let outcome = tokio::task::block_in_place(|| self.engine.update(&snapshot, &changes));
         for change in changes.iter().flat_map(|set| &set.changes) {
-            if let Change::Modified { after, .. } = change {
+            if let Change::Added(after) | Change::Modified { after, .. } | Change::Moved { after, .. } = change {
                 self.credentials.refresh(after);
             }
         }
@@ -213,7 +228,7 @@ impl Watching {
             waited_ms = millis(waited), took_ms = millis(now.elapsed()),
             "the directory changed"
         );
-        self.tell_faults();
+        self.telling.want(now);
     }
 
     /// Renders and hands over; returns how many users have a new document.
@@ -262,9 +277,11 @@ impl Watching {
         faults
     }
 
-    /// Logs the faults that were not there before.
-    fn tell_faults(&mut self) {
-        let faults: BTreeSet<Fault> = self.faults().into_iter().filter(|fault| fault.severity != Severity::Note).collect();
+    /// Logs the faults that were not there before; gives all that there are.
+    fn tell_faults(&mut self) -> Vec<Fault> {
+        let begun = Instant::now();
+        let all = tokio::task::block_in_place(|| self.faults());
+        let faults: BTreeSet<Fault> = all.iter().filter(|fault| fault.severity != Severity::Note).cloned().collect();
         let mut new = faults.difference(&self.told);
         for fault in new.by_ref().take(TOLD_MAX) {
             warn!(code = fault.code, "{fault}");
@@ -274,6 +291,8 @@ impl Watching {
             rest => warn!("and {rest} faults more; `dialcast check` tells all"),
         }
         self.told = faults;
+        self.telling.done(Instant::now(), begun.elapsed());
+        all
     }
 
     /// When the state is to be written; what was never written is due now.

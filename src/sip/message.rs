@@ -4,12 +4,12 @@ use std::fmt;
 
 use super::limits::FIELDS_MAX;
 use super::name::Key;
-use super::{Method, Name, scan};
+use super::{Method, Name, NameAddr, Via, scan};
 
 /// A SIP message over the bytes that it was read from.
 ///
 /// Parsing ([`Message::parse`]) splits it into header fields and checks what every message must have; values are taken apart when they
-/// are asked for. Nothing is allocated and nothing is rewritten: what is echoed is echoed as it was written.
+/// are asked for, the five of which every message has one excepted. Nothing is allocated and nothing is rewritten: what is echoed is echoed as it was written.
 #[derive(Clone)]
 pub struct Message<'a> {
     /// Start line, header fields and the empty line; then the body.
@@ -17,6 +17,18 @@ pub struct Message<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) kind: Kind<'a>,
     pub(crate) fields: Fields,
+    /// `None` while it is read, and in what is left of a malformed one.
+    pub(crate) basics: Option<Basics<'a>>,
+}
+
+/// What every message must have: checked when it is read, and kept, since everybody asks for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Basics<'a> {
+    pub(crate) via: Via<'a>,
+    pub(crate) from: NameAddr<'a>,
+    pub(crate) to: NameAddr<'a>,
+    pub(crate) call_id: &'a str,
+    pub(crate) cseq: (u32, Method<'a>),
 }
 
 /// Request or response.

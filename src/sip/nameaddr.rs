@@ -41,7 +41,7 @@ impl<'a> NameAddr<'a> {
     fn bracketed(display: Option<&'a str>, rest: &'a str) -> Result<Self, Flaw> {
         let (uri, rest) = scan::cut(rest, b'>').ok_or(Flaw::Address)?;
         let uri = Uri::parse(uri).map_err(Flaw::Uri)?;
-        Ok(Self { display, uri, params: header_params(rest)? })
+        Ok(Self { display, uri, params: header_params(rest, "tag")? })
     }
 
     /// RFC 3261 §20: without brackets, what follows a semicolon are parameters of the header field, and a URI with a comma or a
@@ -52,7 +52,7 @@ impl<'a> NameAddr<'a> {
             return Err(Flaw::Brackets);
         }
         let uri = Uri::parse(scan::trim_end(uri)).map_err(Flaw::Uri)?;
-        Ok(Self { display: None, uri, params: header_params(rest)? })
+        Ok(Self { display: None, uri, params: header_params(rest, "tag")? })
     }
 
     /// The display name without quotes and escapes.
@@ -71,14 +71,14 @@ impl<'a> NameAddr<'a> {
     }
 }
 
-/// What follows an address, a token or a host: nothing, or parameters.
-pub(crate) fn header_params(rest: &str) -> Result<Params<'_>, Flaw> {
+/// What follows an address, a token or a host: nothing, or parameters, `once` among them once at most.
+pub(crate) fn header_params<'a>(rest: &'a str, once: &str) -> Result<Params<'a>, Flaw> {
     let rest = scan::trim(rest);
     if rest.is_empty() {
         return Ok(Params::default());
     }
     let params = Params::of(rest);
-    if rest.starts_with(';') && params.is_valid_in_header() { Ok(params) } else { Err(Flaw::Parameter) }
+    if rest.starts_with(';') && params.is_valid_in_header(once) { Ok(params) } else { Err(Flaw::Parameter) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::error::{Flaw, Malformed, MalformedKind};
 use super::limits::{BODY_MAX, FIELD_MAX, HEAD_MAX, NAME_MAX};
-use super::message::{Fields, Kind, Message, Slot};
+use super::message::{Basics, Fields, Kind, Message, Slot};
 use super::name::Key;
 use super::{HeaderError, Method, Name, Uri, scan};
 
@@ -42,7 +42,7 @@ impl<'a> Reading<'a> {
         let bytes = bytes.get(skipped..).unwrap_or_default();
         let kind = Kind::Response { status: 0, reason: "" };
         let head = bytes.get(..HEAD_MAX).unwrap_or(bytes);
-        Self { bytes, skipped, message: Message { head, body: &[], kind, fields: Fields::new() } }
+        Self { bytes, skipped, message: Message { head, body: &[], kind, fields: Fields::new(), basics: None } }
     }
 
     fn run(&mut self) -> Result<(), Stop> {
@@ -86,11 +86,12 @@ impl<'a> Reading<'a> {
         if !is_version(version.as_bytes()).ok_or(MalformedKind::RequestLine)? {
             return Err(MalformedKind::Version);
         }
-        if uri.is_empty() || uri.bytes().any(|b| matches!(b, b' ' | b'\t' | b'<' | b'>')) {
-            return Err(MalformedKind::RequestLine);
+        match Uri::parse(uri) {
+            Ok(_) => Ok(Kind::Request { method, uri }),
+            // Not a wrong URI but a wrong line: spaces or brackets too many.
+            Err(_) if uri.is_empty() || uri.contains([' ', '\t', '<', '>']) => Err(MalformedKind::RequestLine),
+            Err(error) => Err(MalformedKind::RequestUri(error)),
         }
-        Uri::parse(uri).map_err(MalformedKind::RequestUri)?;
-        Ok(Kind::Request { method, uri })
     }
 
     /// Indexes the header fields. A fault does not stop it where it can go on: the answer wants the fields that are left.
@@ -161,7 +162,7 @@ impl<'a> Reading<'a> {
     }
 
     /// What every message must have, once (RFC 3261 §8.1.1), and what would be read in two ways if it were there twice.
-    fn check_fields(&self) -> Result<(), Stop> {
+    fn check_fields(&mut self) -> Result<(), Stop> {
         let mut seen = 0u64;
         for slot in self.message.fields.iter() {
             let bit = 1u64 << (slot.key as u8);
@@ -175,16 +176,14 @@ impl<'a> Reading<'a> {
             let slot = message.fields.iter().find(|slot| slot.key == error.name.key());
             (MalformedKind::Header(error), slot.map_or(0, |slot| usize::from(slot.name_at)))
         };
-        message.via().map_err(stop)?;
-        message.from().map_err(stop)?;
-        message.to().map_err(stop)?;
-        message.call_id().map_err(stop)?;
-        let (_, cseq) = message.cseq().map_err(stop)?;
-        match message.method() {
-            // RFC 3261 §8.1.1.5.
-            Some(method) if method != cseq => Err(stop(HeaderError::new(Name::CSeq, Flaw::Method))),
-            _ => Ok(()),
+        let (via, from, to) = (message.via().map_err(stop)?, message.from().map_err(stop)?, message.to().map_err(stop)?);
+        let (call_id, cseq) = (message.call_id().map_err(stop)?, message.cseq().map_err(stop)?);
+        // RFC 3261 §8.1.1.5.
+        if message.method().is_some_and(|method| method != cseq.1) {
+            return Err(stop(HeaderError::new(Name::CSeq, Flaw::Method)));
         }
+        self.message.basics = Some(Basics { via, from, to, call_id, cseq });
+        Ok(())
     }
 
     /// RFC 3261 §18.3: octets behind the body of a datagram are discarded; a datagram that ends before its body is an error.

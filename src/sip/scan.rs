@@ -10,6 +10,7 @@ const URI: u8 = 4;
 /// What splitting has to look at: separators, quotes and brackets.
 const STOP: u8 = 8;
 const LWS: u8 = 16;
+const PARAM: u8 = 32;
 
 static CLASS: [u8; 256] = classes();
 
@@ -38,6 +39,10 @@ const fn classes() -> [u8; 256] {
         if matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
             class |= LWS;
         }
+        // RFC 3261 §25.1: gen-value without quotes, and UTF-8 besides.
+        if b > b' ' && !matches!(b, b'"' | b'<' | b'>' | 0x7f) {
+            class |= PARAM;
+        }
         table[byte] = class;
         byte += 1;
     }
@@ -55,6 +60,10 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
     is(byte, TOKEN)
+}
+
+pub(crate) fn is_param_value(text: &[u8]) -> bool {
+    text.iter().all(|b| is(*b, PARAM))
 }
 
 pub(crate) fn is_host_name(text: &[u8]) -> bool {

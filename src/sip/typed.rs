@@ -1,4 +1,4 @@
-//! The typed view of a message: each value is taken apart when it is asked for.
+//! The typed view of a message: each value is taken apart when it is asked for, what every message has when it is read.
 
 use std::net::SocketAddr;
 
@@ -10,6 +10,9 @@ use super::{Event, HeaderError, Kind, MediaType, Message, Method, Name, NameAddr
 impl<'a> Message<'a> {
     /// The topmost Via (RFC 3261 §20.42).
     pub fn via(&self) -> Result<Via<'a>, HeaderError> {
+        if let Some(basics) = &self.basics {
+            return Ok(basics.via);
+        }
         let value = self.one(Name::Via)?;
         let top = scan::trim(scan::split_outside(value, b',').0);
         Via::parse(top).map_err(|flaw| HeaderError::new(Name::Via, flaw))
@@ -22,16 +25,19 @@ impl<'a> Message<'a> {
 
     /// From (RFC 3261 §20.20).
     pub fn from(&self) -> Result<NameAddr<'a>, HeaderError> {
-        self.address(Name::From)
+        self.basics.as_ref().map_or_else(|| self.address(Name::From), |basics| Ok(basics.from))
     }
 
     /// To (RFC 3261 §20.39).
     pub fn to(&self) -> Result<NameAddr<'a>, HeaderError> {
-        self.address(Name::To)
+        self.basics.as_ref().map_or_else(|| self.address(Name::To), |basics| Ok(basics.to))
     }
 
     /// Call-ID (RFC 3261 §20.8), compared octet by octet.
     pub fn call_id(&self) -> Result<&'a str, HeaderError> {
+        if let Some(basics) = &self.basics {
+            return Ok(basics.call_id);
+        }
         let value = self.one(Name::CallId)?;
         // Wider than `word`: what cannot be confused with the end of the value is let through.
         let is_word = !value.is_empty() && value.bytes().all(|b| b > b' ' && b != 0x7f);
@@ -40,6 +46,9 @@ impl<'a> Message<'a> {
 
     /// `CSeq` (RFC 3261 §20.16): the number, below 2^31, and the method.
     pub fn cseq(&self) -> Result<(u32, Method<'a>), HeaderError> {
+        if let Some(basics) = &self.basics {
+            return Ok(basics.cseq);
+        }
         let error = |flaw| HeaderError::new(Name::CSeq, flaw);
         let value = self.one(Name::CSeq)?;
         let (number, method) = scan::split_word(value).ok_or_else(|| error(Flaw::Token))?;
@@ -165,7 +174,7 @@ impl<'a> Message<'a> {
     pub fn reply_address(&self, source: SocketAddr) -> Option<SocketAddr> {
         let (sent_by, rest) = self.top_sent_by()?;
         // Broken parameters must not hide the port that the client wants.
-        let via = Via { params: super::nameaddr::header_params(rest).unwrap_or_default(), ..sent_by };
+        let via = Via { params: super::nameaddr::header_params(rest, "branch").unwrap_or_default(), ..sent_by };
         Some(via.reply_address(source))
     }
 
@@ -188,8 +197,7 @@ impl<'a> Message<'a> {
     }
 
     fn address(&self, name: Name<'static>) -> Result<NameAddr<'a>, HeaderError> {
-        let address = NameAddr::parse(self.one(name)?).map_err(|flaw| HeaderError::new(name, flaw))?;
-        if address.params.is_once("tag") { Ok(address) } else { Err(HeaderError::new(name, Flaw::Parameter)) }
+        NameAddr::parse(self.one(name)?).map_err(|flaw| HeaderError::new(name, flaw))
     }
 
     fn number(&self, name: Name<'static>) -> Result<Option<u32>, HeaderError> {

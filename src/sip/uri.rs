@@ -169,17 +169,15 @@ fn checked(params: &str) -> Result<Params<'_>, UriError> {
 
 /// Splits `host`, `host:port` and `[v6]:port`, and checks the host; white space round the colon may stand in Via (RFC 3261 §25.1, COLON).
 pub(crate) fn host_and_port(text: &str) -> Option<(&str, Option<&str>)> {
-    let end = match text.as_bytes().first()? {
-        b'[' => scan::find(text.as_bytes(), b']')? + 1,
-        _ => scan::find(text.as_bytes(), b':').unwrap_or(text.len()),
-    };
-    let (host, rest) = text.split_at(end);
+    let is_reference = text.starts_with('[');
+    let (host, rest) = if is_reference { text.split_at(scan::find(text.as_bytes(), b']')? + 1) } else { scan::until(text, b':') };
     let host = scan::trim_end(host);
-    let is_host = if host.starts_with('[') { host_ip(host).is_some() } else { scan::is_host_name(host.as_bytes()) };
+    if !(if is_reference { host_ip(host).is_some() } else { scan::is_host_name(host.as_bytes()) }) {
+        return None;
+    }
     match scan::trim_start(rest).strip_prefix(':') {
-        Some(port) if is_host => Some((host, Some(scan::trim_start(port)))),
-        None if is_host && scan::trim(rest).is_empty() => Some((host, None)),
-        _ => None,
+        Some(port) => Some((host, Some(scan::trim_start(port)))),
+        None => scan::trim_start(rest).is_empty().then_some((host, None)),
     }
 }
 

@@ -37,7 +37,7 @@ pub struct MediaType<'a> {
 fn token_and_params(text: &str) -> Result<(&str, Params<'_>), Flaw> {
     let (token, rest) = scan::until(text, b';');
     let token = scan::trim(token);
-    if scan::is_token(token.as_bytes()) { Ok((token, header_params(rest)?)) } else { Err(Flaw::Token) }
+    if scan::is_token(token.as_bytes()) { Ok((token, header_params(rest, "")?)) } else { Err(Flaw::Token) }
 }
 
 impl<'a> Event<'a> {
@@ -93,7 +93,7 @@ impl<'a> MediaType<'a> {
         let kind = scan::trim(kind);
         let (main, sub) = scan::cut(kind, b'/').ok_or(Flaw::Token)?;
         if scan::is_token(scan::trim(main).as_bytes()) && scan::is_token(scan::trim(sub).as_bytes()) {
-            Ok(Self { kind, params: header_params(rest)? })
+            Ok(Self { kind, params: header_params(rest, "")? })
         } else {
             Err(Flaw::Token)
         }
@@ -117,10 +117,11 @@ impl<'a> MediaType<'a> {
 
     /// How closely the range names a `type/subtype`: 3 exactly, 2 by its type, 1 by `*/*`, 0 not at all.
     pub(crate) fn closeness(&self, kind: &str) -> u8 {
-        match self.halves() {
-            ("*", "*") => 1,
-            (main, "*") if scan::cut(kind, b'/').is_some_and(|(m, _)| main.eq_ignore_ascii_case(m)) => 2,
-            _ if self.is(kind) => 3,
+        let ((main, sub), (m, s)) = (self.halves(), scan::cut(kind, b'/').unwrap_or_default());
+        match (main.eq_ignore_ascii_case(m), sub.eq_ignore_ascii_case(s)) {
+            (true, true) => 3,
+            (true, false) if sub == "*" => 2,
+            (false, false) if (main, sub) == ("*", "*") => 1,
             _ => 0,
         }
     }

@@ -37,8 +37,7 @@ impl<'a> Via<'a> {
     /// Takes one element apart; a list must have been split before.
     pub fn parse(text: &'a str) -> Result<Self, Flaw> {
         let (via, rest) = Self::parse_sent_by(text)?;
-        let params = header_params(rest)?;
-        if params.is_once("branch") { Ok(Self { params, ..via }) } else { Err(Flaw::Parameter) }
+        Ok(Self { params: header_params(rest, "branch")?, ..via })
     }
 
     /// Reads as far as sent-by, which is what an answer needs (RFC 4475 §3.1.2.1 is answered though its parameters are broken), and

@@ -73,8 +73,9 @@ pub(crate) fn number(out: &mut Vec<u8>, mut number: u64) {
 
 /// Writes one header field. A name that is no token, or that the builder writes itself, is left out. Gives the number of faults.
 pub(crate) fn field(out: &mut Vec<u8>, name: Name<'_>, value: &str, own: &[Name<'static>]) -> usize {
-    let name = Name::from(name.as_str());
-    if !scan::is_token(name.as_str().as_bytes()) || own.contains(&name) {
+    // A known name may hide in another spelling.
+    let name = if let Name::Other(text) = name { Name::from(text) } else { name };
+    if matches!(name, Name::Other(text) if !scan::is_token(text.as_bytes())) || own.contains(&name) {
         return 1;
     }
     out.extend_from_slice(name.as_str().as_bytes());
