@@ -65,6 +65,16 @@ pub enum Withholding {
     },
 }
 
+impl Withholding {
+    /// The address, unless it is somebody else's.
+    pub const fn own_address(&self) -> Option<&Aor> {
+        match self {
+            Self::NoRegistrar { aor } => Some(aor),
+            Self::AddressTaken { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Withholding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,6 @@
 //! The notifier's task: messages in, commands in, time in; messages out.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -18,6 +19,8 @@ pub(super) enum Command {
     Publish(Vec<(Aor, Document)>),
     /// These have none any more: their users are gone.
     Withdraw(Vec<Aor>),
+    /// These, and no others, are known and get no document for now.
+    Withhold(HashSet<Aor>),
     /// Who may log in.
     Credentials(Credentials),
     /// The documents are complete: SUBSCRIBEs are answered from now on.
@@ -91,6 +94,7 @@ fn obey(notifier: &mut Notifier, command: Command) {
                 notifier.withdraw(now, &aor, Reason::NoResource);
             }
         }
+        Command::Withhold(aors) => notifier.withhold(aors),
         Command::Credentials(credentials) => notifier.set_credentials(credentials),
         Command::Ready => notifier.set_ready(true),
     }

@@ -1,6 +1,6 @@
 //! The one writer: feed → store → policy → documents → notifier.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
@@ -64,6 +64,8 @@ pub(crate) struct Watching {
     feed_faults: Vec<Fault>,
     store_faults: Vec<Fault>,
     told: BTreeSet<Fault>,
+    /// The addresses last told to the notifier as withheld.
+    withheld: HashSet<Aor>,
     /// When faults are looked for again: that walks the whole directory.
     telling: Leisure,
 }
@@ -94,6 +96,7 @@ impl Watching {
             feed_faults: Vec::new(),
             store_faults: Vec::new(),
             told: BTreeSet::new(),
+            withheld: HashSet::new(),
             telling: Leisure::default(),
         }
     }
@@ -255,6 +258,11 @@ impl Watching {
         }
         if let Some(credentials) = tokio::task::block_in_place(|| self.credentials.changed()) {
             self.send(Command::Credentials(credentials)).await;
+        }
+        let withheld: HashSet<Aor> = self.engine.withheld().filter_map(|(_, why)| why.own_address()).cloned().collect();
+        if withheld != self.withheld {
+            self.withheld.clone_from(&withheld);
+            self.send(Command::Withhold(withheld)).await;
         }
         for users in resolved.chunks(PUBLISH_MAX) {
             let documents: Vec<(Aor, Document)> = users.iter().map(|user| (user.aor.clone(), self.renderer.profile(user))).collect();

@@ -1,6 +1,6 @@
 //! The notifier as one machine: messages and times go in, messages and times come out.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
 use rand::rngs::StdRng;
@@ -56,6 +56,8 @@ pub struct Notifier {
     pub(super) servers: Servers,
     pub(super) clients: Clients<SubscriptionId>,
     pub(super) table: Table,
+    /// Known users who have no document and never had one here.
+    pub(super) withheld: HashSet<Aor>,
     pub(super) timers: Timers<SubscriptionId>,
     /// Those that somebody waits for, and those that go at the pace of `bucket`. A subscription stands in each at most once.
     pub(super) first: VecDeque<SubscriptionId>,
@@ -96,6 +98,7 @@ impl Notifier {
             epoch: None,
             now: None,
             table: Table::new(),
+            withheld: HashSet::new(),
             timers: Timers::new(),
             first: VecDeque::new(),
             paced: VecDeque::new(),
@@ -200,6 +203,12 @@ impl Notifier {
         self.tick(now);
         self.end_all(now, aor, reason);
         self.table.withdraw(aor);
+    }
+
+    /// Says, in place of what was said before, which users are known and get no document for now. A document that they have stays;
+    /// who has none is told to come back later.
+    pub fn withhold(&mut self, aors: HashSet<Aor>) {
+        self.withheld = aors;
     }
 
     /// Ends every subscription with `deactivated`, so that phones subscribe again at once: for a shutdown. The NOTIFYs go out at the

@@ -118,8 +118,10 @@ impl Notifier {
         if !self.config.ready {
             return Err(self.busy());
         }
-        let record = self.table.record(&aor).ok_or(Answer::new(403))?;
-        let document = record.document.as_ref().ok_or(Answer::new(403))?;
+        let Some((record, document)) = self.table.record(&aor).and_then(|record| Some((record, record.document.as_ref()?))) else {
+            // 403 is final for a phone: not for a user who is known, and whose configuration is being repaired.
+            return Err(if self.withheld.contains(&aor) { self.busy() } else { Answer::new(403) });
+        };
         let (content_type, held) = (document.content_type, record.subscriptions);
         let requested = self.duration(request)?;
         accepts(request, content_type)?;

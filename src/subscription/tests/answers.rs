@@ -164,6 +164,10 @@ fn refused_for_whom_it_is_about() {
     let ask = Ask::subscribe;
     // RFC 6080 §6.6: a user who is not known.
     insta::assert_snapshot!(said(&ask().user("eve")), @"SIP/2.0 403 Forbidden");
+    let mut bench = Bench::new();
+    bench.notifier.withhold(["sip:eve@corp.example".parse().unwrap()].into());
+    let later = only(bench.ask(&ask().user("eve")));
+    assert!(later.start() == "SIP/2.0 503 Service Unavailable" && later.text.contains("Retry-After: "), "{later:?}");
     // RFC 6080 §5.1.4: From is the user as well.
     insta::assert_snapshot!(said(&ask().with("From", "<sip:ben@corp.example>;tag=phone")), @"SIP/2.0 403 Forbidden");
     // Profile types that are not served.
