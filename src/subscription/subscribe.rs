@@ -130,6 +130,10 @@ impl Notifier {
         let own = own_host_port(from.local, self.config.advertised_host.as_deref());
         let event = event.id().map_or_else(|| PACKAGE.to_owned(), |id| format!("{PACKAGE};id={id}"));
         let dialog = Dialog::new(request, &from, &tag, &event, &own).map_err(refused_dialog)?;
+        // RFC 6665 §4.2.1.2: a 2xx promises a NOTIFY, and none could go there. On a connection it goes back that way.
+        if !from.transport.is_reliable() && !dialog.hop.is_spoken() {
+            return Err(refused_dialog(DialogError::Contact));
+        }
         let expires_s = self.granted(requested);
         let beginning = Beginning {
             path: from,
