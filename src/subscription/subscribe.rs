@@ -34,6 +34,11 @@ struct Accepted {
 impl Notifier {
     /// A SUBSCRIBE that is no retransmission and that RFC 3261 §8.2 has nothing against.
     pub(super) fn subscribe(&mut self, now: Instant, from: Path, request: &Message<'_>, key: RequestKey, length: usize) {
+        // Nobody is unknown as long as not everybody is known, and a challenge needs the realm of those who are.
+        if !self.config.ready {
+            let busy = self.busy();
+            return self.refuse(from, request, length, &busy);
+        }
         // RFC 6665 §4.2.1.3: authentication comes before any effect, on refreshes as well; the answer is not remembered, so that
         // who proves nothing takes no memory.
         let identity = match self.identify(now, from, request) {
@@ -113,10 +118,6 @@ impl Notifier {
         let sender = request.from().ok().and_then(|from| from.uri.as_str().parse::<Aor>().ok());
         if identity.is_some_and(|identity| *identity != aor) || sender.is_none_or(|sender| !same_record(&sender, &aor)) {
             return Err(Answer::new(403));
-        }
-        // Nobody is unknown as long as not everybody is known.
-        if !self.config.ready {
-            return Err(self.busy());
         }
         let record = self.table.record(&aor).ok_or(Answer::new(403))?;
         let document = record.document.as_ref().ok_or(Answer::new(403))?;
