@@ -44,6 +44,11 @@ impl Hop {
         (port != 0).then_some(Self { transport, place })
     }
 
+    /// Whether the transport is one that is spoken here.
+    pub(super) const fn is_spoken(&self) -> bool {
+        matches!(self.transport, None | Some(Transport::Udp | Transport::Tcp))
+    }
+
     /// The way there by a transport, from an own address.
     pub(super) fn target(&self, transport: Transport, local: SocketAddr) -> Target {
         match &self.place {

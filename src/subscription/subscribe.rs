@@ -34,6 +34,11 @@ struct Accepted {
 impl Notifier {
     /// A SUBSCRIBE that is no retransmission and that RFC 3261 §8.2 has nothing against.
     pub(super) fn subscribe(&mut self, now: Instant, from: Path, request: &Message<'_>, key: RequestKey, length: usize) {
+        // Nobody is unknown as long as not everybody is known, and a challenge needs the realm of those who are.
+        if !self.config.ready {
+            let busy = self.busy();
+            return self.refuse(from, request, length, &busy);
+        }
         // RFC 6665 §4.2.1.3: authentication comes before any effect, on refreshes as well; the answer is not remembered, so that
         // who proves nothing takes no memory.
         let identity = match self.identify(now, from, request) {
@@ -114,10 +119,6 @@ impl Notifier {
         if identity.is_some_and(|identity| *identity != aor) || sender.is_none_or(|sender| !same_record(&sender, &aor)) {
             return Err(Answer::new(403));
         }
-        // Nobody is unknown as long as not everybody is known.
-        if !self.config.ready {
-            return Err(self.busy());
-        }
         let Some((record, document)) = self.table.record(&aor).and_then(|record| Some((record, record.document.as_ref()?))) else {
             // 403 is final for a phone: not for a user who is known, and whose configuration is being repaired.
             return Err(if self.withheld.contains(&aor) { self.busy() } else { Answer::new(403) });
@@ -132,6 +133,10 @@ impl Notifier {
         let own = own_host_port(from.local, self.config.advertised_host.as_deref());
         let event = event.id().map_or_else(|| PACKAGE.to_owned(), |id| format!("{PACKAGE};id={id}"));
         let dialog = Dialog::new(request, &from, &tag, &event, &own).map_err(refused_dialog)?;
+        // RFC 6665 §4.2.1.2: a 2xx promises a NOTIFY, and none could go there. On a connection it goes back that way.
+        if !from.transport.is_reliable() && !dialog.hop.is_spoken() {
+            return Err(refused_dialog(DialogError::Contact));
+        }
         let expires_s = self.granted(requested);
         let beginning = Beginning {
             path: from,

@@ -156,6 +156,8 @@ fn refused_for_what_it_is() {
     insta::assert_snapshot!(said(&ask().with("Contact", "<tel:+4930123>")), @"SIP/2.0 400 Bad Request");
     insta::assert_snapshot!(said(&ask().with("Contact", "<sip:224.0.1.75>")), @"SIP/2.0 400 Bad Request");
     insta::assert_snapshot!(said(&ask().with("Record-Route", "<sip:0.0.0.0;lr>")), @"SIP/2.0 400 Bad Request");
+    insta::assert_snapshot!(said(&ask().with("Contact", "<sips:anna@192.0.2.1>")), @"SIP/2.0 400 Bad Request");
+    insta::assert_snapshot!(said(&ask().with("Contact", "<sip:anna@192.0.2.1;transport=ws>")), @"SIP/2.0 400 Bad Request");
     insta::assert_snapshot!(said(&ask().with("Contact", &format!("<sip:{}@192.0.2.1>", "x".repeat(8000)))), @"SIP/2.0 513 Message Too Large");
 }
 

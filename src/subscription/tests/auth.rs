@@ -41,6 +41,14 @@ fn stale(sent: &Sent) -> bool {
     sent.field("WWW-Authenticate").expect("a challenge in every 401").contains("stale=true")
 }
 
+/// A challenge for a realm that is not known yet would be answered for the wrong one, and the phone would take its password for wrong.
+#[test]
+fn nobody_is_challenged_before_the_accounts_are_known() {
+    let mut bench = Bench::with(NotifierConfig { ready: false, ..NotifierConfig::default() });
+    assert_eq!(only(bench.ask(&next(1))).start(), "SIP/2.0 503 Service Unavailable");
+    assert_eq!(only(bench.ask(&next(2).again("0", 2))).start(), "SIP/2.0 503 Service Unavailable");
+}
+
 #[test]
 fn challenged_first() {
     let mut bench = bench(NotifierConfig::default());
