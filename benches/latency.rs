@@ -18,7 +18,7 @@ mod common;
 use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::daemon::Serve;
 use common::document::value;
@@ -28,9 +28,19 @@ use common::slapd::{Setup, Slapd};
 use ldap3::controls::{RefreshMode, SyncRequest};
 use ldap3::{Ldap, LdapConnAsync, Mod, Scope, SearchEntry};
 
-/// The OU that is changed: 1,000 users, one of them with a phone.
-const UNIT: &str = "ou=Crowd,ou=Berlin,dc=corp,dc=example";
-const USER: &str = "c001@corp.example";
+/// What is changed, and a user below it who has a phone: whoever else is below is resolved and rendered as well.
+struct Place {
+    what: &'static str,
+    dn: &'static str,
+    user: &'static str,
+}
+
+const PLACES: [Place; 3] = [
+    Place { what: "one user's own entry", dn: "uid=a001,ou=Few,ou=Berlin,dc=corp,dc=example", user: "a001@corp.example" },
+    Place { what: "an OU of 40 users", dn: "ou=Few,ou=Berlin,dc=corp,dc=example", user: "a002@corp.example" },
+    Place { what: "an OU of 1,000 users", dn: "ou=Many,ou=Berlin,dc=corp,dc=example", user: "b001@corp.example" },
+];
+
 /// Changes measured with no quiet time; with the default one, which takes 50 ms each, fewer.
 const CHANGES: u32 = 500;
 const CHANGES_QUIET: u32 = 100;
@@ -60,11 +70,11 @@ async fn connect(slapd: &Slapd) -> Ldap {
     ldap
 }
 
-/// Sets the OU's `forward.delay`; gives the time before the modify was sent.
-async fn change(ldap: &mut Ldap, delay: u32) -> Instant {
+/// Sets `forward.delay` there; gives the time before the modify was sent.
+async fn change(ldap: &mut Ldap, dn: &str, delay: u32) -> Instant {
     let lines = HashSet::from([format!("forward.delay = {delay}")]);
     let sent = Instant::now();
-    ldap.modify(UNIT, vec![Mod::Replace("dialcastSetting".to_owned(), lines)]).await.unwrap().success().unwrap();
+    ldap.modify(dn, vec![Mod::Replace("dialcastSetting".to_owned(), lines)]).await.unwrap().success().unwrap();
     sent
 }
 
@@ -75,6 +85,7 @@ fn delay(n: u32) -> u32 {
 
 /// How long the same change takes to a consumer that does nothing.
 async fn syncrepl(slapd: &Slapd) -> Times {
+    let dn = PLACES[1].dn;
     let (mut writer, mut consumer) = (connect(slapd).await, connect(slapd).await);
     let request = SyncRequest { mode: RefreshMode::RefreshAndPersist, cookie: None, reload_hint: false };
     let (ready, is_ready) = mpsc::channel();
@@ -90,7 +101,7 @@ async fn syncrepl(slapd: &Slapd) -> Times {
                 continue;
             }
             let entry = SearchEntry::construct(entry);
-            if let (true, Some(line)) = (entry.dn == UNIT, entry.attrs.get("dialcastSetting").and_then(|lines| lines.first())) {
+            if let (true, Some(line)) = (entry.dn == dn, entry.attrs.get("dialcastSetting").and_then(|lines| lines.first())) {
                 let _ = seen.send((at, line.clone()));
             }
         }
@@ -98,7 +109,7 @@ async fn syncrepl(slapd: &Slapd) -> Times {
     tokio::task::block_in_place(|| is_ready.recv_timeout(common::PATIENCE)).expect("the refresh ends");
     let mut times = Vec::new();
     for n in 0..CHANGES {
-        let sent = change(&mut writer, delay(n)).await;
+        let sent = change(&mut writer, dn, delay(n)).await;
         let wanted = format!("forward.delay = {}", delay(n));
         let at = tokio::task::block_in_place(|| {
             std::iter::from_fn(|| events.recv_timeout(common::PATIENCE).ok()).find(|(_, line)| *line == wanted).expect("the change comes").0
@@ -136,9 +147,9 @@ fn round_trip(size: usize) -> Times {
 }
 
 /// The whole way, with this configuration; and the size of a document.
-async fn notify(slapd: &Slapd, config: &str, changes: u32) -> (Times, usize) {
+async fn notify(slapd: &Slapd, config: &str, place: &Place, changes: u32) -> (Times, usize) {
     let daemon = Serve::on(slapd.url()).config(config).start();
-    let (mut phone, body) = Phone::subscribe(daemon.address, USER, common::PATIENCE);
+    let (mut phone, body) = Phone::subscribe(daemon.address, place.user, common::PATIENCE);
     let (got, notifies) = mpsc::channel();
     let reader = std::thread::spawn(move || {
         for _ in 0..changes {
@@ -151,7 +162,7 @@ async fn notify(slapd: &Slapd, config: &str, changes: u32) -> (Times, usize) {
     let first: u32 = value(&body, "forward.delay").unwrap().parse().unwrap();
     let mut times = Vec::new();
     for n in first..first + changes {
-        let sent = change(&mut writer, delay(n)).await;
+        let sent = change(&mut writer, place.dn, delay(n)).await;
         let (at, body) = tokio::task::block_in_place(|| notifies.recv_timeout(common::PATIENCE)).expect("the NOTIFY comes");
         assert_eq!(value(&body, "forward.delay").unwrap(), delay(n).to_string());
         times.push(ms(sent, at));
@@ -161,36 +172,46 @@ async fn notify(slapd: &Slapd, config: &str, changes: u32) -> (Times, usize) {
 }
 
 fn row(what: &str, times: &Times, remark: &str) {
-    println!("  {what:<44} {:>9.3} {:>9.3}   {remark}", times.at(50), times.at(99));
+    println!("  {what:<46} {:>9.3} {:>9.3}   {remark}", times.at(50), times.at(99));
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     // `cargo bench` passes `--bench` and filters; there is one benchmark here.
-    let ldif = sample() + &unit(UNIT, &["forward.delay = 1"]) + &people("c", 1..=1000, UNIT);
+    let mut ldif = sample() + &unit("ou=Few,ou=Berlin,dc=corp,dc=example", &["forward.delay = 1"]);
+    ldif += &people("a", 1..=40, "ou=Few,ou=Berlin,dc=corp,dc=example").replacen(
+        "inetOrgPerson\n",
+        "inetOrgPerson\nobjectClass: dialcastPolicy\n",
+        1,
+    );
+    ldif += &(unit("ou=Many,ou=Berlin,dc=corp,dc=example", &["forward.delay = 1"])
+        + &people("b", 1..=1000, "ou=Many,ou=Berlin,dc=corp,dc=example"));
     let slapd = Setup::new(ldif).global("sizelimit unlimited").start();
     let floor = syncrepl(&slapd).await;
-    let (bare, size) = notify(&slapd, "[notify]\nquiet_ms = 0", CHANGES).await;
-    let (quiet, _) = notify(&slapd, "", CHANGES_QUIET).await;
+    let mut rows = Vec::new();
+    let mut size = 0;
+    for (config, quiet_ms, changes) in [("[notify]\nquiet_ms = 0", 0.0, CHANGES), ("", 50.0, CHANGES_QUIET)] {
+        for place in &PLACES {
+            let (times, octets) = notify(&slapd, config, place, changes).await;
+            size = octets;
+            rows.push((place.what, quiet_ms, times));
+        }
+    }
     let datagram = round_trip(size + 600);
     // Half of the round trip is on the way to the phone.
     let floor_ms = floor.at(50) + datagram.at(50) / 2.0;
-    let ratio = |times: &Times, percent: usize, off: f64| (times.at(percent) - off) / floor_ms;
 
-    println!("LDAP modify -> NOTIFY on the wire: an OU's policy, {size}-octet documents, ms from sending the modify");
-    println!("  {:<44} {:>9} {:>9}", "", "p50", "p99");
+    println!("LDAP modify -> NOTIFY on the wire: {size}-octet documents, ms from sending the modify");
+    println!("  {:<46} {:>9} {:>9}", "", "p50", "p99");
     row("floor: slapd's event at a bare consumer", &floor, "");
     row("floor: datagram round trip", &datagram, "");
-    row("dialcast, quiet_ms = 0", &bare, &format!("{:.1} x the floor; p99 {:.1} x", ratio(&bare, 50, 0.0), ratio(&bare, 99, 0.0)));
-    let debounce = Duration::from_millis(50).as_secs_f64() * 1e3;
-    row(
-        "dialcast, quiet_ms = 50 (default)",
-        &quiet,
-        &format!(
-            "debounce + {:.2} ms, p99 + {:.2} ms (target: + 5); {:.1} x the floor",
-            quiet.at(50) - debounce,
-            quiet.at(99) - debounce,
-            ratio(&quiet, 50, debounce)
-        ),
-    );
+    for (place, quiet_ms, times) in rows {
+        let (p50, p99) = (times.at(50) - quiet_ms, times.at(99) - quiet_ms);
+        let target = if quiet_ms > 0.0 { format!("debounce + {p50:.1} ms, p99 + {p99:.1} ms (target: + 5); ") } else { String::new() };
+        row(
+            &format!("{place}, quiet_ms = {quiet_ms}"),
+            &times,
+            &format!("{target}{:.1} x the floor, p99 {:.1} x", p50 / floor_ms, p99 / floor_ms),
+        );
+    }
 }

@@ -16,8 +16,8 @@ use dialcast::directory::{Event, LdapOptions, Report, Source, read};
 use dialcast::model::{ObjectId, Severity};
 use tokio::sync::Notify;
 
-const ONE: &str = "rid=000,csn=20260101000000.000001Z#000000#000#000000";
-const TWO: &str = "rid=000,csn=20260101000000.000002Z#000000#000#000000";
+const ONE: &str = "rid=000,csn=20260101000003.000001Z#000000#000#000000";
+const TWO: &str = "rid=000,csn=20260101000003.000002Z#000000#000#000000";
 
 fn source(fake: &FakeLdap) -> Source {
     let mut options = LdapOptions::new(format!("ldap://{}/dc=x", fake.address).parse().unwrap());

@@ -166,7 +166,8 @@ fn kept_inputs() {
     let mut ran = 0;
     for (folder, exercise) in [("sip_message", exercise::message as fn(&[u8])), ("sip_stream", exercise::stream)] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/kept").join(folder);
-        for entry in std::fs::read_dir(&folder).unwrap() {
+        // A target that nothing was kept for has no folder in a clone: git keeps no empty ones.
+        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
             exercise(&std::fs::read(entry.unwrap().path()).unwrap());
             ran += 1;
         }

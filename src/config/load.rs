@@ -10,6 +10,9 @@ use crate::model::{Fault, Place, Severity};
 /// The prefix of environment variables; `DIALCAST_DIRECTORY__BIND_DN` is `directory.bind_dn`.
 pub(crate) const ENVIRONMENT_PREFIX: &str = "DIALCAST_";
 
+/// The one variable whose values are lines.
+const POLICY_VARIABLE: &str = "DIALCAST_POLICY__SETTINGS";
+
 /// What the command line says; it beats the environment, which beats the file.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
@@ -35,21 +38,31 @@ pub(crate) fn read(flags: &Flags, environment: &[(String, String)]) -> Result<Ra
     if let Some(path) = &flags.config {
         builder = builder.add_source(File::from_str(&text(path)?, FileFormat::Toml));
     }
-    let variables = environment.iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).cloned().collect();
-    let mut source = Environment::with_prefix(ENVIRONMENT_PREFIX.trim_end_matches('_'))
-        .prefix_separator("_")
-        .separator("__")
-        .try_parsing(true)
-        .list_separator(",");
-    for list in ["listen", "policy.settings", "identity.aor", "identity.tel", "identity.display_name"] {
-        source = source.with_list_parse_key(list);
+    // The file alone first: what is wrong with it is then told of it, and not of the environment.
+    let file = builder.build_cloned().and_then(config::Config::try_deserialize::<Raw>);
+    file.map_err(|error| whole(flags.config.as_deref(), &error))?;
+    // A policy line may hold commas and semicolons, a listener or an attribute's name none.
+    for (separator, lists) in
+        [("\n", ["policy.settings"].as_slice()), (",", &["listen", "identity.aor", "identity.tel", "identity.display_name"])]
+    {
+        let is_of = |name: &str| (name == POLICY_VARIABLE) == (separator == "\n");
+        let variables = environment.iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX) && is_of(name)).cloned().collect();
+        // A variable that is set to nothing says nothing.
+        let mut source = Environment::with_prefix(ENVIRONMENT_PREFIX.trim_end_matches('_'))
+            .prefix_separator("_")
+            .separator("__")
+            .ignore_empty(true)
+            .try_parsing(true)
+            .list_separator(separator);
+        for list in lists {
+            source = source.with_list_parse_key(list);
+        }
+        builder = builder.add_source(source.source(Some(variables)));
     }
-    builder = builder.add_source(source.source(Some(variables)));
     builder = flag(builder, "directory.url", flags.directory.clone())?;
     builder = flag(builder, "listen", (!flags.listen.is_empty()).then(|| flags.listen.clone()))?;
     builder = flag(builder, "state_dir", flags.state.as_ref().map(|path| path.display().to_string()))?;
-    let built = builder.build().map_err(|error| whole(flags.config.as_deref(), &error))?;
-    built.try_deserialize().map_err(|error| whole(flags.config.as_deref(), &error))
+    builder.build().and_then(config::Config::try_deserialize).map_err(|error| whole(None, &error))
 }
 
 type Builder = config::ConfigBuilder<config::builder::DefaultState>;
@@ -74,26 +87,34 @@ fn text(path: &Path) -> Result<String, Box<Fault>> {
     std::fs::read_to_string(path).map_err(|error| fault(error.to_string(), "give the path of a readable TOML file (UTF-8) to --config"))
 }
 
-/// What the crate says about a file or its tables as a whole.
+/// What the crate says about a file, or about the variables, as a whole.
 fn whole(path: Option<&Path>, error: &config::ConfigError) -> Box<Fault> {
-    let place = match path {
-        Some(path) => Place::File { path: path.to_owned(), line: line_of(&error.to_string()), column: 0 },
-        None => Place::Config { key: "(environment)".to_owned() },
+    let text = error.to_string();
+    let (line, column, what) = located(text.trim());
+    let (place, remedy) = match path {
+        Some(path) => {
+            (Place::File { path: path.to_owned(), line, column }, "correct it as TOML 1.0; examples/dialcast.toml shows every key")
+        }
+        None => (
+            Place::Config { key: "(environment)".to_owned() },
+            "a variable names a table and a key with two underscores between, such as DIALCAST_DIRECTORY__URL",
+        ),
     };
-    Box::new(Fault {
-        severity: Severity::Error,
-        code: "config.syntax",
-        place,
-        what: error.to_string().trim().to_owned(),
-        remedy: "correct it as TOML 1.0; examples/dialcast.toml shows every key".to_owned(),
-    })
+    Box::new(Fault { severity: Severity::Error, code: "config.syntax", place, what, remedy: remedy.to_owned() })
 }
 
-/// The line that the TOML parser names in its message.
-fn line_of(message: &str) -> usize {
-    message
-        .split_once("line ")
-        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
-        .and_then(|digits| digits.parse().ok())
-        .unwrap_or(0)
+/// The TOML parser's message without its picture of the line, which the fault draws itself: line, column, what.
+fn located(message: &str) -> (usize, usize, String) {
+    let number = |name: &str| {
+        let (_, rest) = message.lines().next()?.split_once(name)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
+    };
+    match (number("at line "), number("column ")) {
+        (Some(line), Some(column)) => {
+            let is_picture = |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|');
+            let what: Vec<&str> = message.lines().skip(1).filter(|line| !is_picture(line) && !line.trim().is_empty()).collect();
+            (line, column, what.join("; "))
+        }
+        _ => (0, 0, message.to_owned()),
+    }
 }

@@ -7,6 +7,7 @@ mod typed;
 
 pub use directory::SAMPLE;
 pub use load::Flags;
+pub(crate) use typed::PASSWORD_ATTRIBUTE;
 pub use typed::{AuthConfig, Config, LogConfig, LogFormat, load};
 
 /// The JSON Schema of the configuration, as kept in `schemas/config.schema.json`.

@@ -45,6 +45,7 @@ macro_rules! table {
     ($(#[$table_doc:meta])* $name:ident { $($(#[$doc:meta])* $key:ident : $type:ty,)* }) => {
         #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
         $(#[$table_doc])*
+        #[serde(expecting = "a table")]
         #[schemars(extend("additionalProperties" = false))]
         pub(crate) struct $name {
             $($(#[$doc])* #[serde(default)] pub(crate) $key: $type,)*

@@ -110,6 +110,16 @@ fn passwords_come_from_files() {
 }
 
 #[test]
+fn users_passwords_are_read_where_they_are_used() {
+    let asked =
+        |toml: &str| match read(toml, &[], Flags { directory: Some("ldap://127.0.0.1".into()), ..Flags::default() }).unwrap().0.directory {
+            Source::Ldap(options) => options.attributes.iter().any(|name| name == "SIPIdentityPassword"),
+            Source::Ldif(_) => panic!("an LDAP URL is no file"),
+        };
+    assert!(!asked("") && asked("[auth]\nmode = \"digest\""));
+}
+
+#[test]
 fn broken_toml_names_the_line() {
     let found = faults("listen = [\n\"udp:127.0.0.1:5060\"\n[directory]\n");
     assert!(found.contains("dialcast.toml:"), "{found}");

@@ -13,6 +13,9 @@ use crate::net::Listen;
 use crate::policy::{IdentityConfig, PolicyConfig};
 use crate::subscription::OnTimeout;
 
+/// The attribute that holds a user's SIP password in clear (ITU-T H.350.4).
+pub(crate) const PASSWORD_ATTRIBUTE: &str = "SIPIdentityPassword";
+
 /// The configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -197,8 +200,13 @@ impl Check {
         let listen = self.listen(raw.listen);
         let (mut directory, is_sample) = directory::source(self, raw.directory);
         let identity = self.identity(raw.identity);
+        let auth = self.auth(raw.auth, &listen);
         if let Source::Ldap(options) = &mut directory {
             options.attributes = [&identity.aor, &identity.tel, &identity.display_name].into_iter().flatten().cloned().collect();
+            // Least privilege: users' passwords are asked for only where they are used.
+            if auth.digest {
+                options.attributes.push(PASSWORD_ATTRIBUTE.to_owned());
+            }
         }
         let state_dir = match self.take("state_dir", raw.state_dir) {
             Some(dir) => Some(PathBuf::from(dir)),
@@ -229,7 +237,7 @@ impl Check {
             is_sample,
             state_dir,
             policy: PolicyConfig { settings: self.take("policy.settings", raw.policy.settings).unwrap_or_default(), identity },
-            auth: self.auth(raw.auth, &listen),
+            auth,
             listen,
             expires_min_s,
             expires_max_s,

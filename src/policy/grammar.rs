@@ -14,6 +14,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::catalogue::Setting;
+use super::redact::redacted;
 use super::value::Value;
 use crate::model::{Dn, Severity};
 
@@ -297,7 +298,7 @@ impl Line<'_> {
                             let what = format!("`{setting}`: {}", error.why);
                             let remedy = format!("write {}, for example `{setting} {operator} {}`", error.expected, error.example);
                             faults.push(warning("policy.value", self.column(element), what, remedy));
-                            assign.refused.push((element.to_owned(), error.to_string()));
+                            assign.refused.push((redacted(element).into_owned(), redacted(&error.to_string()).into_owned()));
                         }
                     }
                 }

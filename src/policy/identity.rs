@@ -225,7 +225,7 @@ pub(crate) fn created(attributes: &Attributes) -> Option<i64> {
 }
 
 fn held(faults: &mut Vec<HeldFault>, attribute: &str, value: &str, fault: super::grammar::LineFault) {
-    faults.push(HeldFault { attribute: Arc::from(attribute), value: value.chars().take(120).collect(), fault });
+    faults.push(HeldFault::new(Arc::from(attribute), value, fault));
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod object;
 mod outcome;
 mod personal;
 mod recorder;
+mod redact;
 mod relevant;
 mod resolve;
 mod resolved;

@@ -1,9 +1,11 @@
 //! All policy lines of one object, folded: at most one edit per setting, and order, filters and blocks of the whole.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::catalogue::Setting;
 use super::grammar::{self, Assign, Block, Filter, LineFault, Operator, Statement, warning};
+use super::redact::redacted;
 use super::value::Value;
 use crate::model::{Generation, ObjectId, Timestamp};
 
@@ -97,6 +99,21 @@ pub(crate) struct HeldFault {
     pub(crate) fault: LineFault,
 }
 
+/// The most characters of a value that a fault shows.
+const SHOWN_MAX: usize = 120;
+
+impl HeldFault {
+    /// The fault of a value, without any password that somebody wrote into it.
+    pub(crate) fn new(attribute: Arc<str>, value: &str, mut fault: LineFault) -> Self {
+        for text in [&mut fault.what, &mut fault.remedy] {
+            if let Cow::Owned(redacted) = redacted(text) {
+                *text = redacted;
+            }
+        }
+        Self { attribute, value: redacted(value).chars().take(SHOWN_MAX).collect(), fault }
+    }
+}
+
 impl PolicyObject {
     /// Folds the lines of one object.
     pub(crate) fn read<'a>(
@@ -165,8 +182,7 @@ struct Reading {
 
 impl Reading {
     fn fault(&mut self, attribute: &Arc<str>, value: &str, fault: LineFault) {
-        let shown: String = value.chars().take(120).collect();
-        self.faults.push(HeldFault { attribute: Arc::clone(attribute), value: shown, fault });
+        self.faults.push(HeldFault::new(Arc::clone(attribute), value, fault));
     }
 
     fn line(&mut self, attribute: &Arc<str>, line: &str) {

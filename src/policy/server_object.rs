@@ -99,8 +99,7 @@ impl ServerObject {
     }
 
     fn fault(&mut self, attribute: &str, value: &str, code: &'static str, what: String, remedy: String) {
-        let value = value.trim().chars().take(120).collect();
-        self.faults.push(HeldFault { attribute: attribute.into(), value, fault: warning(code, 0, what, remedy) });
+        self.faults.push(HeldFault::new(attribute.into(), value.trim(), warning(code, 0, what, remedy)));
     }
 
     /// Whether it has the role.

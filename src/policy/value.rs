@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::redact::redacted;
 pub use super::value_access::{AccessDefault, Ace, Right, Subject, Verdict};
 pub use super::value_dial::DialRule;
 pub use super::value_place::{Civic, Geo, Location};
@@ -200,7 +201,7 @@ pub enum Why {
 impl Why {
     /// Another shape, the text cut where it would flood a log.
     pub(super) fn shape(text: &str) -> Self {
-        Self::Shape(text.chars().take(80).collect())
+        Self::Shape(redacted(text).chars().take(80).collect())
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) fn of_schemes(text: &str, schemes: &[&str]) -> Result<String, Why> {
     match scheme.as_str() {
         "sip" | "sips" => sip(&scheme, rest),
         "tel" => tel(rest),
+        // RFC 7064, RFC 7065: neither has a user part.
+        "stun" | "stuns" | "turn" | "turns" if rest.contains('@') => Err(Why::Password),
         "stun" | "stuns" => Ok(format!("{scheme}:{}", host_port(rest)?)),
         "turn" | "turns" => turn(&scheme, rest),
         "http" | "https" | "ldap" | "ldaps" => web(&scheme, rest),

@@ -1,30 +1,33 @@
 //! Users' secrets for digest: from a file, or from the directory's H.350 attribute.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::config::AuthConfig;
-use crate::model::{Aor, Fault, Place, Severity};
+use crate::config::{AuthConfig, PASSWORD_ATTRIBUTE};
+use crate::model::{Aor, Fault, ObjectId, Place, Severity};
 use crate::policy::Resolved;
 use crate::policy::catalogue::Setting;
 use crate::sip::digest::{Algorithm, Ha1};
-use crate::store::Snapshot;
+use crate::store::{Object, Snapshot};
 use crate::subscription::{Account, Credentials};
 
-/// ITU-T H.350.4: the user's password, in clear.
-const PASSWORD_ATTRIBUTE: &str = "SIPIdentityPassword";
+/// The code of faults of the credentials file.
+pub(super) const CODE: &str = "auth.credentials";
 /// A credentials file larger than this is another file: a million lines fit.
 const FILE_BYTES_MAX: u64 = 128 << 20;
 
 /// Who may log in, kept in step with the users that have a document.
 pub(super) struct CredentialBook {
     digest: bool,
+    md5: bool,
     realm: Option<String>,
     /// From the file: username → secrets.
     listed: HashMap<String, Secrets>,
     /// `AoR` → the usernames it may log in by, the shortest last, and its secrets from the directory.
     users: BTreeMap<Aor, User>,
+    /// Which address an object has.
+    addresses: HashMap<ObjectId, Aor>,
     is_changed: bool,
     faults: Vec<Fault>,
 }
@@ -37,6 +40,7 @@ struct Secrets {
 
 #[derive(PartialEq, Eq)]
 struct User {
+    id: ObjectId,
     names: Vec<String>,
     password: Option<String>,
 }
@@ -49,9 +53,11 @@ impl CredentialBook {
     pub(super) fn open(config: &AuthConfig) -> Result<Self, Vec<Fault>> {
         let mut book = Self {
             digest: config.digest,
+            md5: config.md5,
             realm: config.realm.clone(),
             listed: HashMap::new(),
             users: BTreeMap::new(),
+            addresses: HashMap::new(),
             is_changed: false,
             faults: Vec::new(),
         };
@@ -69,7 +75,7 @@ impl CredentialBook {
     fn read(&mut self, path: &Path, faults: &mut Vec<Fault>) {
         let mut fault = |severity, line, what: String, remedy: &str| {
             let place = Place::File { path: path.to_owned(), line, column: 0 };
-            faults.push(Fault { severity, code: "auth.credentials", place, what, remedy: remedy.to_owned() });
+            faults.push(Fault { severity, code: CODE, place, what, remedy: remedy.to_owned() });
         };
         let usage = "write lines of user:realm:HA1, the HA1 as 64 (SHA-256) or 32 (MD5) hexadecimal digits (docs/operations.md)";
         let text = match std::fs::metadata(path) {
@@ -122,17 +128,40 @@ impl CredentialBook {
             Setting::named("account.auth-user").and_then(|setting| user.get(setting)).and_then(|decision| decision.values.first());
         let short = configured.map_or_else(|| user.aor.user().to_owned(), ToString::to_string);
         let names = vec![user.aor.key().to_owned(), short];
-        let password = snapshot.get(user.user).and_then(|object| object.attributes.text(PASSWORD_ATTRIBUTE)).map(str::to_owned);
-        let entry = User { names, password };
+        let password = snapshot.get(user.user).and_then(|object| password(object));
+        let entry = User { id: user.user, names, password };
         if self.users.get(&user.aor) != Some(&entry) {
-            self.users.insert(user.aor.clone(), entry);
+            if let Some(before) = self.users.insert(user.aor.clone(), entry) {
+                self.forget(before.id, &user.aor);
+            }
+            self.addresses.insert(user.user, user.aor.clone());
+            self.is_changed = true;
+        }
+    }
+
+    /// Takes an object that changed: a new password is no new document, and so is told by nobody else.
+    pub(super) fn refresh(&mut self, object: &Object) {
+        let Some(user) = self.addresses.get(&object.id).and_then(|aor| self.users.get_mut(aor)) else { return };
+        let password = password(object);
+        if user.password != password {
+            user.password = password;
             self.is_changed = true;
         }
     }
 
     /// The address has no document any more.
     pub(super) fn remove(&mut self, aor: &Aor) {
-        self.is_changed |= self.users.remove(aor).is_some();
+        if let Some(user) = self.users.remove(aor) {
+            self.forget(user.id, aor);
+            self.is_changed = true;
+        }
+    }
+
+    /// The object has not this address any more. It may have another one by now: addresses pass from one to another in any order.
+    fn forget(&mut self, id: ObjectId, aor: &Aor) {
+        if self.addresses.get(&id) == Some(aor) {
+            self.addresses.remove(&id);
+        }
     }
 
     /// The whole set, if it changed since it was asked for last.
@@ -142,7 +171,7 @@ impl CredentialBook {
         }
         let realm =
             self.realm.get_or_insert_with(|| self.users.keys().next().map_or_else(String::new, |aor| aor.domain().to_owned())).clone();
-        self.faults.retain(|fault| fault.code != "auth.ambiguous");
+        self.faults.retain(|fault| fault.code == CODE);
         let mut owners: HashMap<&str, Vec<&Aor>> = HashMap::new();
         for (aor, user) in &self.users {
             for name in &user.names {
@@ -153,6 +182,7 @@ impl CredentialBook {
             }
         }
         let mut credentials = Credentials::new(&realm);
+        let mut able: BTreeSet<&Aor> = BTreeSet::new();
         for (name, aors) in owners {
             let [aor] = aors.as_slice() else {
                 self.faults.push(ambiguous(name, &aors));
@@ -163,15 +193,35 @@ impl CredentialBook {
                 secrets.sha256.get_or_insert_with(|| Ha1::new(Algorithm::Sha256, name, &realm, password));
                 secrets.md5.get_or_insert_with(|| Ha1::new(Algorithm::Md5, name, &realm, password));
             }
+            if secrets.sha256.is_some() || self.md5 && secrets.md5.is_some() {
+                able.insert(*aor);
+            }
             if secrets.sha256.is_some() || secrets.md5.is_some() {
                 credentials.insert(name, Account { aor: (*aor).clone(), sha256: secrets.sha256, md5: secrets.md5 });
             }
         }
+        self.faults
+            .extend(self.users.keys().find(|aor| !able.contains(aor)).map(|unable| without_secret(unable, able.len(), self.users.len())));
         Some(credentials)
     }
 
     pub(super) fn faults(&self) -> Vec<Fault> {
         self.faults.clone()
+    }
+}
+
+fn password(object: &Object) -> Option<String> {
+    object.attributes.text(PASSWORD_ATTRIBUTE).map(str::to_owned)
+}
+
+/// Phones of users without a secret are asked for a password for ever. Where nobody has one, that is no rollout in progress.
+fn without_secret(example: &Aor, able: usize, users: usize) -> Fault {
+    Fault {
+        severity: if able == 0 { Severity::Warning } else { Severity::Note },
+        code: "auth.no-secret",
+        place: Place::Config { key: "auth".to_owned() },
+        what: format!("{} of {users} users have no secret, such as {example}: their phones cannot log in", users - able),
+        remedy: "give them SIPIdentityPassword in the directory or a line in auth.credentials_file; a line with an MD5 hash counts where auth.md5 is true".to_owned(),
     }
 }
 
@@ -183,5 +233,92 @@ fn ambiguous(name: &str, aors: &[&Aor]) -> Fault {
         place: Place::Config { key: "auth".to_owned() },
         what: format!("the username `{name}` stands for {}, and so for none of them", list.join(" and ")),
         remedy: "let them log in as user@domain, or set account.auth-user for each".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{LdifOptions, Source};
+    use crate::policy::{Engine, PolicyConfig};
+    use crate::runtime::explain;
+
+    const USERS: &str = "dn: dc=corp\nobjectClass: domain\nobjectClass: dialcastPolicy\ndc: corp\n\
+        dialcastSetting: sip.registrar = 10 0 sips:reg.corp.example\n\n\
+        dn: uid=eva,dc=corp\nobjectClass: inetOrgPerson\nuid: eva\nmail: eva@corp.example\nSIPIdentityPassword: before\n\n\
+        dn: uid=jan,dc=corp\nobjectClass: inetOrgPerson\nuid: jan\nmail: jan@corp.example\n";
+
+    async fn snapshot(ldif: &str) -> Snapshot {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("corp.ldif");
+        std::fs::write(&path, ldif).unwrap();
+        explain::read(&Source::Ldif(LdifOptions::new(path))).await.unwrap().snapshot
+    }
+
+    fn book(config: &AuthConfig, snapshot: &Snapshot) -> CredentialBook {
+        let mut engine = Engine::new(PolicyConfig::default());
+        engine.load(snapshot);
+        let mut book = CredentialBook::open(config).unwrap();
+        engine.users().for_each(|user| book.put(snapshot, user));
+        book
+    }
+
+    #[tokio::test]
+    async fn a_new_password_counts_at_once() {
+        let before = snapshot(USERS).await;
+        let mut book = book(&AuthConfig { digest: true, ..AuthConfig::default() }, &before);
+        assert_eq!(book.changed().unwrap().len(), 2, "eva and eva@corp.example");
+        assert!(book.changed().is_none());
+        let told: Vec<String> = book.faults().iter().map(ToString::to_string).collect();
+        assert!(told[0].contains("1 of 2 users have no secret, such as sip:jan@corp.example"), "{told:?}");
+        for object in before.iter() {
+            book.refresh(object);
+        }
+        assert!(book.changed().is_none(), "nothing is new");
+        let after = snapshot(&USERS.replace(": before", ": after")).await;
+        for object in after.iter() {
+            book.refresh(object);
+        }
+        assert_eq!(book.changed().unwrap().len(), 2);
+        let without = snapshot(&USERS.replace("SIPIdentityPassword: before\n", "")).await;
+        for object in without.iter() {
+            book.refresh(object);
+        }
+        assert!(book.changed().unwrap().is_empty());
+        assert_eq!(book.faults()[0].severity, Severity::Warning, "nobody can log in");
+    }
+
+    #[tokio::test]
+    async fn a_new_password_counts_after_addresses_were_swapped() {
+        let swapped = |password: &str| {
+            let users = USERS.replace("eva@", "x@").replace("jan@", "eva@").replace("x@", "jan@");
+            users.replace(": before", password)
+        };
+        let (before, after, later) = (snapshot(USERS).await, snapshot(&swapped(": before")).await, snapshot(&swapped(": after")).await);
+        let mut engine = Engine::new(PolicyConfig::default());
+        engine.load(&after);
+        let mut users: Vec<_> = engine.users().collect();
+        for _ in 0..2 {
+            let mut book = book(&AuthConfig { digest: true, ..AuthConfig::default() }, &before);
+            users.iter().for_each(|user| book.put(&after, user));
+            book.changed();
+            later.iter().for_each(|object| book.refresh(object));
+            assert!(book.changed().is_some(), "{users:?}");
+            users.reverse();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_with_md5_alone_needs_md5() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("credentials");
+        std::fs::write(&path, format!("jan:corp.example:{:032x}\neva:corp.example:{:064x}\n", 1, 2)).unwrap();
+        let snapshot = snapshot(USERS).await;
+        for (md5, expected) in [(false, 1), (true, 0)] {
+            let config = AuthConfig { digest: true, md5, credentials_file: Some(path.clone()), ..AuthConfig::default() };
+            let mut book = book(&config, &snapshot);
+            book.changed();
+            assert_eq!(book.faults().iter().filter(|fault| fault.code == "auth.no-secret").count(), expected);
+        }
     }
 }

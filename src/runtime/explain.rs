@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::{Failed, environment, tokio_runtime};
+use super::{Failed, answer, environment, tokio_runtime};
 use crate::config::{self, Flags};
 use crate::directory::{self, Source};
 use crate::model::{Fault, Timestamp};
@@ -21,7 +21,7 @@ pub(super) struct ReadOnce {
 
 /// Reads the whole directory once.
 pub(super) async fn read(source: &Source) -> Result<ReadOnce, Failed> {
-    let (events, mut faults) = directory::read(source.clone()).await.with_context(|| format!("read the directory {source}"))?;
+    let (events, mut faults) = directory::read(source.clone()).await.map_err(|error| Failed::Faults(error.faults()))?;
     let mut store = Store::new();
     let now =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
@@ -39,7 +39,6 @@ pub(super) async fn read(source: &Source) -> Result<ReadOnce, Failed> {
 ///
 /// # Errors
 /// When the configuration has faults, the directory cannot be read, or there is no such user or setting.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub fn run(flags: &Flags, user: &str, setting: Option<&str>, json: bool) -> Result<ExitCode, Failed> {
     let (config, _) = config::load(flags, &environment()).map_err(Failed::Faults)?;
     let runtime = tokio_runtime()?;
@@ -57,9 +56,15 @@ pub fn run(flags: &Flags, user: &str, setting: Option<&str>, json: bool) -> Resu
         }
     }
     if json {
-        println!("{}", serde_json::to_string(&explanation).map_err(|error| Failed::Other(error.into()))?);
+        answer(&(serde_json::to_string(&explanation).map_err(|error| Failed::Other(error.into()))? + "\n"))?;
     } else {
-        print!("{explanation}");
+        let nothing = match setting {
+            Some(name) if explanation.settings.is_empty() => {
+                format!("\n{name}\n  no value: neither the directory nor the configuration sets it\n")
+            }
+            _ => String::new(),
+        };
+        answer(&format!("{explanation}{nothing}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,10 +7,13 @@ use std::path::Path;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use thiserror::Error;
 
+use super::credentials;
 use crate::model::{Fault, Place, Severity};
 
 /// How many faults are shown in full; the rest are counted by code. `--json` always gives all.
 const SHOWN_MAX: usize = 50;
+/// Attributes whose values are never shown.
+const SECRET_ATTRIBUTES: [&str; 3] = ["SIPIdentityPassword", "userPassword", "unicodePwd"];
 /// A file larger than this is not read again for its line.
 const SOURCE_BYTES_MAX: u64 = 64 << 20;
 
@@ -62,7 +65,7 @@ pub(super) fn text(faults: &[Fault], terminal: bool) -> String {
     sorted.sort();
     let mut out = String::new();
     for fault in sorted.iter().take(SHOWN_MAX) {
-        let shown = Shown { fault, snippet: snippet(&fault.place) };
+        let shown = Shown { fault, snippet: snippet(fault) };
         if handler.render_report(&mut out, &shown).is_err() {
             let _ = writeln!(out, "{}: {fault}", fault.severity);
         }
@@ -74,18 +77,17 @@ pub(super) fn text(faults: &[Fault], terminal: bool) -> String {
 }
 
 /// The faults on standard error.
-#[expect(clippy::print_stderr, reason = "this is what an operator reads")]
 pub(super) fn print(faults: &[Fault]) {
-    eprint!("{}", text(faults, std::io::stderr().is_terminal()));
+    super::complain(&text(faults, std::io::stderr().is_terminal()));
 }
 
-/// The line that a file fault points at.
-fn snippet(place: &Place) -> Option<(NamedSource<String>, LabeledSpan)> {
-    let Place::File { path, line, column } = place else { return None };
-    if *line == 0 {
+/// The line that a file fault points at, and its neighbours. No line of the credentials file: each is a secret.
+fn snippet(fault: &Fault) -> Option<(NamedSource<String>, LabeledSpan)> {
+    let Place::File { path, line, column } = &fault.place else { return None };
+    if *line == 0 || fault.code == credentials::CODE {
         return None;
     }
-    let text = read(path)?;
+    let text = veiled(&read(path)?);
     let start = text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
     let row = text.get(start..)?.lines().next()?;
     let offset = row.char_indices().nth(column.saturating_sub(1)).map_or(row.len(), |(at, _)| at);
@@ -97,6 +99,28 @@ fn snippet(place: &Place) -> Option<(NamedSource<String>, LabeledSpan)> {
 fn read(path: &Path) -> Option<String> {
     let length = std::fs::metadata(path).ok()?.len();
     (length <= SOURCE_BYTES_MAX).then(|| std::fs::read(path).ok()).flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The text with the values of password attributes hidden: a fault beside one shows its neighbours.
+fn veiled(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut hides = false;
+    for line in text.split_inclusive('\n') {
+        // RFC 2849: a line that begins with a space continues the value before it.
+        hides = if line.starts_with(' ') { hides } else { SECRET_ATTRIBUTES.iter().any(|name| begins_with(line, name)) };
+        if hides {
+            out.push_str(if line.starts_with(' ') { "" } else { line.split([':', ' ', '\r', '\n']).next().unwrap_or_default() });
+            out.push_str(" ***");
+            out.push_str(if line.ends_with('\n') { "\n" } else { "" });
+        } else {
+            out.push_str(line);
+        }
+    }
+    out
+}
+
+fn begins_with(line: &str, name: &str) -> bool {
+    line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -117,6 +141,25 @@ mod tests {
         };
         let shown = text(&[fault], false).replace(&dir.path().display().to_string(), "");
         insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let ldif = "dn: uid=eva\nsipidentitypassword;x: hunter2\nobjectClass person\nuserPassword hunter2\nSIPIdentityPassword:: aHVudGVy\n Mg==\ncn: Eva\n";
+        std::fs::write(&path, ldif).unwrap();
+        let fault = |code, line| Fault {
+            severity: Severity::Error,
+            code,
+            place: Place::File { path: path.clone(), line, column: 3 },
+            what: "wrong".into(),
+            remedy: "repair it".into(),
+        };
+        let shown: String = (1..=7).map(|line| text(&[fault("ldif.syntax", line)], false)).collect();
+        assert!(shown.contains("SIPIdentityPassword ***") && shown.contains("objectClass person"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVy") && !shown.contains("Mg=="), "{shown}");
+        assert!(!text(&[fault("auth.credentials", 1)], false).contains("uid=eva"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Wiring: tasks, channels, the clock, shutdown; and the commands that the binary calls.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::model::Fault;
@@ -10,6 +12,7 @@ pub mod check;
 mod credentials;
 pub mod explain;
 mod faults;
+mod leisure;
 mod notifying;
 pub mod serve;
 mod state;
@@ -29,16 +32,46 @@ pub enum Failed {
 }
 
 /// Prints what went wrong, if anything did, and gives the exit code (docs/operations.md).
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what an operator reads")]
 pub fn exit(outcome: Result<ExitCode, Failed>, json: bool) -> ExitCode {
-    match outcome {
+    let failed = match outcome {
         Ok(code) => return code,
-        Err(Failed::Faults(found)) if json => println!("{}", serde_json::json!({ "event": "failed", "faults": found })),
-        Err(Failed::Faults(found)) => faults::print(&found),
-        Err(Failed::Other(error)) if json => println!("{}", serde_json::json!({ "event": "failed", "error": format!("{error:#}") })),
-        Err(Failed::Other(error)) => eprintln!("dialcast: {error:#}"),
+        Err(failed) => failed,
+    };
+    let line = match &failed {
+        Failed::Faults(found) => serde_json::json!({ "event": "failed", "faults": found }),
+        Failed::Other(error) => serde_json::json!({ "event": "failed", "error": format!("{error:#}") }),
+    };
+    // Where standard output is what failed, standard error is left.
+    if !(json && tell(&format!("{line}\n"))) {
+        match failed {
+            Failed::Faults(found) => faults::print(&found),
+            Failed::Other(error) => complain(&format!("dialcast: {error:#}\n")),
+        }
     }
     ExitCode::FAILURE
+}
+
+/// Writes a command's answer to standard output. A reader that closed it (`| head`) has what it wanted.
+///
+/// # Errors
+/// When the answer could not be written: a script must not take a cut one for the whole.
+fn answer(text: &str) -> Result<(), Failed> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("write the answer to standard output").map_err(Failed::Other),
+    }
+}
+
+/// Writes to standard output, and gives whether that was possible: a daemon goes on without.
+fn tell(text: &str) -> bool {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
+/// Writes to standard error; where that is closed, nobody could be told of it.
+fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// The process's environment variables that are text.

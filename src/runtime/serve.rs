@@ -1,5 +1,7 @@
 //! `dialcast serve`: the daemon.
 
+use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -11,13 +13,13 @@ use tracing::{info, warn};
 
 use super::credentials::CredentialBook;
 use super::state::StateFile;
-use super::stop::Stop;
+use super::stop::interrupts;
 use super::watching::{Loaded, Watching};
-use super::{Failed, environment, notifying, tokio_runtime};
+use super::{Failed, environment, notifying, tell, tokio_runtime};
 use crate::config::{self, Config, Flags, SAMPLE};
 use crate::directory::{self, Cookie, LdifOptions, Source};
-use crate::model::Severity;
-use crate::net::{Listen, Net, NetConfig};
+use crate::model::{Fault, Place, Severity};
+use crate::net::{Listen, Net, NetConfig, NetError};
 use crate::policy::Engine;
 use crate::sip::Transport;
 use crate::store::Snapshot;
@@ -42,28 +44,28 @@ pub fn run(flags: &Flags, json: bool) -> Result<ExitCode, Failed> {
     for fault in warnings {
         warn!(code = fault.code, "{fault}");
     }
-    tokio_runtime()?.block_on(serve(config, json))
+    tokio_runtime()?.block_on(serve(flags, config, json))
 }
 
-async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
+async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Failed> {
     let begun = Instant::now();
-    let mut stop = Stop::new()?;
+    let mut stop = interrupts()?;
     let source = resolve_sample(&config)?;
     let credentials = CredentialBook::open(&config.auth).map_err(Failed::Faults)?;
-    let (net, events) =
-        Net::bind(NetConfig { listen: config.listen.clone(), ..NetConfig::default() }).map_err(|error| Failed::Other(error.into()))?;
+    let state = config.state_dir.as_deref().map(|dir| StateFile::open(dir, &source.to_string())).transpose();
+    let state = state.map_err(|error| Failed::Other(error.into()))?;
+    let (net, events) = Net::bind(NetConfig { listen: config.listen.clone(), ..NetConfig::default() })
+        .map_err(|error| unbound(&error).map_or_else(|| Failed::Other(error.into()), |fault| Failed::Faults(vec![fault])))?;
     let listen = net.addresses().to_vec();
-    let say = Say { json };
+    let say = Say { json, again: again(flags, &source) };
     say.starting(&source, &config, &listen);
 
     let (reports, received) = mpsc::channel(REPORTS_MAX);
     let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
     let (loaded, is_loaded) = oneshot::channel();
     let notifier = Notifier::new(notifier_config(&config, &listen), rand::rng().random());
-    let notifying = tokio::spawn(notifying::run(notifier, net, events, commanded));
+    let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded));
 
-    let state = config.state_dir.as_deref().map(|dir| StateFile::open(dir, &source.to_string())).transpose();
-    let state = state.map_err(|error| Failed::Other(error.into()))?;
     let kept = state.as_ref().and_then(last_good);
     let engine = Engine::new(config.policy.clone());
     let mut watching = Watching::new(engine, credentials, Quiet::new(config.quiet, config.quiet_max), commands, state, loaded);
@@ -71,17 +73,27 @@ async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
     if let Some((snapshot, kept)) = kept {
         cookie = watching.resume(snapshot, kept).await;
     }
-    let watching = tokio::spawn(watching.run(received));
-    let feed = tokio::spawn(directory::watch(source.clone(), cookie, reports));
+    let mut watching = tokio::spawn(watching.run(received));
+    let mut feed = tokio::spawn(directory::watch(source.clone(), cookie, reports));
 
-    tokio::select! {
-        () = stop.wait() => {}
-        () = async {
-            if let Ok(loaded) = is_loaded.await {
-                say.ready(&loaded, &listen, &source, begun);
-            }
-            std::future::pending::<()>().await;
-        } => {}
+    let saying = async {
+        if let Ok(loaded) = is_loaded.await {
+            say.ready(&loaded, &listen, &source, begun);
+        }
+        std::future::pending::<()>().await;
+    };
+    // None of the tasks ends by itself: one that did has panicked, and a daemon that lives on without it serves nobody.
+    let broken = tokio::select! {
+        _ = stop.recv() => None,
+        () = saying => None,
+        _ = &mut feed => Some("the feed of the directory"),
+        _ = &mut watching => Some("the watcher"),
+        _ = &mut notifying => Some("the notifier"),
+    };
+    if let Some(task) = broken {
+        return Err(Failed::Other(anyhow::anyhow!(
+            "{task} has ended, which is a fault of this program: start it again, and report the log"
+        )));
     }
     info!("stopping");
     feed.abort();
@@ -90,6 +102,42 @@ async fn serve(config: Config, json: bool) -> Result<ExitCode, Failed> {
     watching.await.context("the watcher").map_err(Failed::Other)?;
     notifying.await.context("the notifier").map_err(Failed::Other)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to do about an address that the kernel refuses.
+fn unbound(error: &NetError) -> Option<Fault> {
+    let NetError::Bind { listen, source } = error else { return None };
+    let remedy = match source.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "see who has it with `ss -lnp 'sport = :{}'`, and stop it; or name another address with --listen or in listen",
+            listen.address.port()
+        ),
+        io::ErrorKind::AddrNotAvailable => "name an address of this machine (`ip address` shows them)".to_owned(),
+        io::ErrorKind::PermissionDenied => "name a port from 1024 on, or give the service CAP_NET_BIND_SERVICE".to_owned(),
+        _ => "name another address with --listen or in listen".to_owned(),
+    };
+    Some(Fault {
+        severity: Severity::Error,
+        code: "listen.refused",
+        place: Place::Config { key: "listen".to_owned() },
+        what: format!("cannot listen on {listen}: {source}"),
+        remedy,
+    })
+}
+
+/// The arguments that make another command read the same configuration and directory, for a shell.
+fn again(flags: &Flags, source: &Source) -> String {
+    match (&flags.config, &flags.directory) {
+        (Some(config), None) => format!("--config {}", quoted(&config.display().to_string())),
+        (Some(config), Some(directory)) => format!("--config {} --directory {}", quoted(&config.display().to_string()), quoted(directory)),
+        (None, _) => format!("--directory {}", quoted(&source.to_string())),
+    }
+}
+
+/// One word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The last good state; one that cannot be used is told, and the directory is read in full.
@@ -147,22 +195,26 @@ pub(super) fn resolve_sample(config: &Config) -> Result<Source, Failed> {
 /// What the daemon says of itself on standard output.
 struct Say {
     json: bool,
+    /// What `explain` and `check` need to see what the daemon sees.
+    again: String,
 }
 
-#[expect(clippy::print_stdout, reason = "what an operator reads at the start")]
 impl Say {
     fn starting(&self, source: &Source, config: &Config, listen: &[Listen]) {
         if self.json {
             return;
         }
-        println!("dialcast {}", env!("CARGO_PKG_VERSION"));
-        println!("  directory  {source}{}", if config.is_sample { " (the sample organisation; --directory names another)" } else { "" });
-        println!("  listening  {}", join(listen));
-        println!("  auth       {}", if config.auth.digest { "digest" } else { "open: everybody is believed, on loopback addresses only" });
-        match &config.state_dir {
-            Some(dir) => println!("  state      {}", dir.display()),
-            None => println!("  state      in memory only (--state DIR keeps it over a restart)"),
-        }
+        let sample = if config.is_sample { " (the sample organisation; --directory names another)" } else { "" };
+        let auth = if config.auth.digest { "digest" } else { "open: everybody is believed, on loopback addresses only" };
+        let state = config
+            .state_dir
+            .as_ref()
+            .map_or_else(|| "in memory only (--state DIR keeps it over a restart)".to_owned(), |dir| dir.display().to_string());
+        tell(&format!(
+            "dialcast {}\n  directory  {source}{sample}\n  listening  {}\n  auth       {auth}\n  state      {state}\n",
+            env!("CARGO_PKG_VERSION"),
+            join(listen)
+        ));
     }
 
     fn ready(&self, loaded: &Loaded, listen: &[Listen], source: &Source, begun: Instant) {
@@ -171,30 +223,24 @@ impl Say {
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         if self.json {
             let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
-            let directory = source.to_string();
-            println!(
-                "{}",
-                serde_json::json!({ "event": "ready", "directory": directory, "listen": listen, "objects": loaded.objects,
-                    "users": loaded.users, "errors": errors, "warnings": warnings, "from_state": loaded.from_state, "took_ms": took_ms })
-            );
+            let line = serde_json::json!({ "event": "ready", "directory": source.to_string(), "listen": listen, "objects": loaded.objects,
+                "users": loaded.users, "errors": errors, "warnings": warnings, "from_state": loaded.from_state, "took_ms": took_ms });
+            tell(&format!("{line}\n"));
             return;
         }
         let from = if loaded.from_state { ", from the state of the last run" } else { "" };
-        println!("ready in {took_ms} ms: {} objects, {} users with a document{from}", loaded.objects, loaded.users);
-        let program = std::env::args().next().unwrap_or_else(|| "dialcast".to_owned());
+        let (program, again) = (quoted(&std::env::args().next().unwrap_or_else(|| "dialcast".to_owned())), &self.again);
+        let mut text = format!("ready in {took_ms} ms: {} objects, {} users with a document{from}\n", loaded.objects, loaded.users);
         if errors + warnings > 0 {
-            println!("{errors} errors and {warnings} warnings in the directory: `{program} check --directory {source}` tells them");
+            let _ = writeln!(text, "{errors} errors and {warnings} warnings: `{program} check {again}` tells them");
         }
         if let (Some(aor), Some(server)) = (&loaded.example, listen.first()) {
-            println!("\nTry, in another terminal:");
-            println!(
-                "  {program} subscribe {aor} --server sip:{}{}",
-                server.address,
-                if server.transport == Transport::Tcp { "\\;transport=tcp" } else { "" }
-            );
-            println!("  {program} explain {} --directory {source}", aor.as_str());
-            println!("then change the directory, and watch.\n");
+            let transport = if server.transport == Transport::Tcp { ";transport=tcp" } else { "" };
+            let server = quoted(&format!("sip:{}{transport}", server.address));
+            let _ = writeln!(text, "\nTry, in another terminal:\n  {program} subscribe {} --server {server}", quoted(aor.as_str()));
+            let _ = writeln!(text, "  {program} explain {} {again}\nthen change the directory, and watch.\n", quoted(aor.as_str()));
         }
+        tell(&text);
     }
 }
 

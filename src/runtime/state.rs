@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -17,17 +18,21 @@ pub(crate) struct StateFile {
     path: PathBuf,
     /// The directory's URL, kept inside the file too.
     source: String,
+    /// Held while this process may write.
+    _lock: Arc<File>,
 }
 
 /// Why the state was not kept or not found.
 #[derive(Debug, Error)]
 pub(crate) enum StateError {
-    #[error("create the state folder {}", path.display())]
+    #[error("cannot use the state folder {}; name one that this account may write to with --state", path.display())]
     Folder {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
+    #[error("another dialcast serves this directory with its state in {}; stop it, or give this one a folder of its own", path.display())]
+    Busy { path: PathBuf },
     #[error("read the last good state from {}", path.display())]
     Read {
         path: PathBuf,
@@ -52,10 +57,24 @@ pub(crate) enum StateError {
 impl StateFile {
     /// The file for a directory; `source` names it (its URL): the state of one is never taken for another's.
     pub(crate) fn open(dir: &Path, source: &str) -> Result<Self, StateError> {
-        fs::create_dir_all(dir).map_err(|source| StateError::Folder { path: dir.to_owned(), source })?;
+        let failed = |source| StateError::Folder { path: dir.to_owned(), source };
+        fs::create_dir_all(dir).map_err(failed)?;
         let digest = Sha256::digest(source.as_bytes());
         let name = digest.iter().take(6).fold(String::from("directory-"), |name, byte| format!("{name}{byte:02x}"));
-        Ok(Self { path: dir.join(format!("{name}.state")), source: source.to_owned() })
+        // Two writers would each rename their own over the other's, or write into one file.
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(dir.join(format!("{name}.lock")))
+            .map_err(failed)?;
+        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(StateError::Busy { path: dir.to_owned() }),
+            Err(error) => return Err(failed(error.into())),
+        }
+        Ok(Self { path: dir.join(format!("{name}.state")), source: source.to_owned(), _lock: Arc::new(lock) })
     }
 
     /// The state that was kept, or `None` when there is none yet.
@@ -78,17 +97,25 @@ impl StateFile {
 
     /// Keeps a state and its cookie. A crash at any moment leaves the old file or the new one, whole.
     pub(crate) fn save(&self, snapshot: &Snapshot, cookie: Option<&Cookie>) -> Result<(), StateError> {
-        let failed = |source| StateError::Write { path: self.path.clone(), source };
         let aside = self.path.with_extension("new");
+        self.write(&aside, snapshot, cookie).map_err(|source| {
+            // On a full disk half a file would only be in the way.
+            let _ = fs::remove_file(&aside);
+            StateError::Write { path: self.path.clone(), source }
+        })
+    }
+
+    fn write(&self, aside: &Path, snapshot: &Snapshot, cookie: Option<&Cookie>) -> io::Result<()> {
         // Attribute values may be secrets: readable by the daemon's account only.
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(failed)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(aside)?;
         let mut out = BufWriter::new(file);
-        saved::write(&mut out, snapshot, cookie, &self.source).and_then(|()| out.flush()).map_err(failed)?;
-        out.get_ref().sync_all().map_err(failed)?;
-        fs::rename(&aside, &self.path).map_err(failed)?;
+        saved::write(&mut out, snapshot, cookie, &self.source)?;
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        fs::rename(aside, &self.path)?;
         // The rename itself is durable once the folder is.
         if let Some(dir) = self.path.parent() {
-            File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
+            File::open(dir).and_then(|dir| dir.sync_all())?;
         }
         Ok(())
     }

@@ -1,19 +1,21 @@
 //! The one writer: feed → store → policy → documents → notifier.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
 use super::credentials::CredentialBook;
+use super::leisure::Leisure;
 use super::notifying::Command;
 use super::state::StateFile;
 use super::until;
 use crate::directory::{Cookie, Event, Report};
 use crate::document::{Document, Renderer};
-use crate::model::{Aor, Fault, Generation, Timestamp};
+use crate::model::{Aor, Fault, Generation, Severity, Timestamp};
 use crate::policy::{Engine, Outcome, UserChange};
-use crate::store::{ChangeSet, Snapshot, Store};
+use crate::store::{Change, ChangeSet, Snapshot, Store};
 use crate::subscription::pacing::Quiet;
 
 /// Reports taken at once: enough to make the channel cheap, little enough to look at the clock in between.
@@ -22,6 +24,8 @@ const BATCH_MAX: usize = 512;
 const PUBLISH_MAX: usize = 256;
 /// Faults of events that are remembered until the next complete list.
 const STORE_FAULTS_MAX: usize = 1_000;
+/// Faults logged at once: one line of a policy can be wrong for every user.
+const TOLD_MAX: usize = 50;
 /// While the directory changes, the state is written this often at most.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
@@ -59,7 +63,9 @@ pub(crate) struct Watching {
     loaded: Option<oneshot::Sender<Loaded>>,
     feed_faults: Vec<Fault>,
     store_faults: Vec<Fault>,
-    told: Vec<Fault>,
+    told: BTreeSet<Fault>,
+    /// When faults are looked for again: that walks the whole directory.
+    telling: Leisure,
 }
 
 impl Watching {
@@ -87,7 +93,8 @@ impl Watching {
             loaded: Some(loaded),
             feed_faults: Vec::new(),
             store_faults: Vec::new(),
-            told: Vec::new(),
+            told: BTreeSet::new(),
+            telling: Leisure::default(),
         }
     }
 
@@ -104,8 +111,9 @@ impl Watching {
     pub(crate) async fn run(mut self, mut reports: mpsc::Receiver<Report>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
-            let wake =
-                [self.quiet.due(), self.save_due(), self.saving.as_ref().map(|_| Instant::now() + SAVE_POLL)].into_iter().flatten().min();
+            let now = Instant::now();
+            let saving = self.saving.as_ref().map(|_| now + SAVE_POLL);
+            let wake = [self.quiet.due(), self.telling.due(), self.save_due(now), saving].into_iter().flatten().min();
             tokio::select! {
                 count = reports.recv_many(&mut batch, BATCH_MAX) => {
                     if count == 0 {
@@ -121,10 +129,13 @@ impl Watching {
             if self.quiet.take(now) {
                 self.flush(now).await;
             }
+            if self.telling.due().is_some_and(|due| due <= now) {
+                self.tell_faults();
+            }
             if self.saving.as_ref().is_some_and(tokio::task::JoinHandle::is_finished) {
                 self.saved().await;
             }
-            if self.save_due().is_some_and(|due| due <= now) {
+            if self.save_due(now).is_some_and(|due| due <= now) {
                 self.save(now);
             }
             if self.notifier.is_closed() {
@@ -141,8 +152,16 @@ impl Watching {
                     // The list tells anew what is wrong with it.
                     self.store_faults.clear();
                 }
-                let applied = self.store.apply(event, timestamp());
+                // The end of a list of 100,000 entries is a second's work, and the notifier may share this thread.
+                let applied = if matches!(event, Event::InitDone { .. }) {
+                    tokio::task::block_in_place(|| self.store.apply(event, timestamp()))
+                } else {
+                    self.store.apply(event, timestamp())
+                };
                 self.unsaved |= applied.checkpoint.is_some();
+                if !applied.faults.is_empty() {
+                    self.telling.want(Instant::now());
+                }
                 self.store_faults.extend(applied.faults);
                 self.store_faults.truncate(STORE_FAULTS_MAX);
                 if let Some(changes) = applied.changes {
@@ -157,11 +176,14 @@ impl Watching {
                 }
             }
             Report::Up { what } => info!("directory up: {what}"),
+            Report::Down { why, retry_ms } if self.loaded.is_some() => {
+                warn!("directory down, and phones are told to wait until it was read once; trying again in {retry_ms} ms: {why}");
+            }
             Report::Down { why, retry_ms } => warn!("directory down, the last good state stays; trying again in {retry_ms} ms: {why}"),
             Report::Progress { entries } => info!("reading the directory: {entries} entries so far"),
             Report::Faults(faults) => {
                 self.feed_faults = faults;
-                self.tell_faults();
+                self.telling.want(Instant::now());
             }
         }
     }
@@ -176,10 +198,9 @@ impl Watching {
         let users = self.publish(outcome).await;
         self.send(Command::Ready).await;
         info!("{} objects, {users} users resolved in {} ms", snapshot.len(), begun.elapsed().as_millis());
-        self.tell_faults();
+        let faults = self.tell_faults();
         if let Some(loaded) = self.loaded.take() {
             let example = self.engine.users().map(|user| user.aor.clone()).min();
-            let faults = self.faults();
             let _ = loaded.send(Loaded { objects: snapshot.len(), users, faults, from_state, example });
         }
     }
@@ -193,6 +214,11 @@ impl Watching {
         let waited = self.pending_since.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let snapshot = self.store.snapshot();
         let outcome = tokio::task::block_in_place(|| self.engine.update(&snapshot, &changes));
+        for change in changes.iter().flat_map(|set| &set.changes) {
+            if let Change::Added(after) | Change::Modified { after, .. } | Change::Moved { after, .. } = change {
+                self.credentials.refresh(after);
+            }
+        }
         let examined = outcome.examined;
         let objects: usize = changes.iter().map(|set| set.changes.len()).sum();
         let users = self.publish(outcome).await;
@@ -202,7 +228,7 @@ impl Watching {
             waited_ms = millis(waited), took_ms = millis(now.elapsed()),
             "the directory changed"
         );
-        self.tell_faults();
+        self.telling.want(now);
     }
 
     /// Renders and hands over; returns how many users have a new document.
@@ -227,7 +253,7 @@ impl Watching {
         if !gone.is_empty() {
             self.send(Command::Withdraw(gone)).await;
         }
-        if let Some(credentials) = self.credentials.changed() {
+        if let Some(credentials) = tokio::task::block_in_place(|| self.credentials.changed()) {
             self.send(Command::Credentials(credentials)).await;
         }
         for users in resolved.chunks(PUBLISH_MAX) {
@@ -251,20 +277,28 @@ impl Watching {
         faults
     }
 
-    /// Logs the faults that were not there before.
-    fn tell_faults(&mut self) {
-        let faults = self.faults();
-        let told = std::mem::take(&mut self.told);
-        for fault in faults.iter().filter(|fault| fault.severity != crate::model::Severity::Note && !told.contains(fault)) {
+    /// Logs the faults that were not there before; gives all that there are.
+    fn tell_faults(&mut self) -> Vec<Fault> {
+        let begun = Instant::now();
+        let all = tokio::task::block_in_place(|| self.faults());
+        let faults: BTreeSet<Fault> = all.iter().filter(|fault| fault.severity != Severity::Note).cloned().collect();
+        let mut new = faults.difference(&self.told);
+        for fault in new.by_ref().take(TOLD_MAX) {
             warn!(code = fault.code, "{fault}");
         }
+        match new.count() {
+            0 => {}
+            rest => warn!("and {rest} faults more; `dialcast check` tells all"),
+        }
         self.told = faults;
+        self.telling.done(Instant::now(), begun.elapsed());
+        all
     }
 
-    fn save_due(&self) -> Option<Instant> {
+    /// When the state is to be written; what was never written is due now.
+    fn save_due(&self, now: Instant) -> Option<Instant> {
         let busy = self.saving.is_some();
-        (self.unsaved && self.state.is_some() && !busy && self.loaded.is_none())
-            .then(|| self.saved_at.map_or_else(Instant::now, |at| at + SAVE_EVERY))
+        (self.unsaved && self.state.is_some() && !busy && self.loaded.is_none()).then(|| self.saved_at.map_or(now, |at| at + SAVE_EVERY))
     }
 
     /// Writes the state beside the work: the snapshot is of one moment, and the cookie of the same.
@@ -275,7 +309,7 @@ impl Watching {
         self.saved_at = Some(now);
         self.saving = Some(tokio::task::spawn_blocking(move || {
             let saved = state.save(&snapshot, cookie.as_ref());
-            saved.inspect_err(|error| warn!("{:#}; tried again in {} s", anyhow::anyhow!("{error}"), SAVE_EVERY.as_secs())).is_ok()
+            saved.map_err(|error| warn!("the state is not kept: {:#}; phones are served all the same", anyhow::Error::new(error))).is_ok()
         }));
     }
 

@@ -91,7 +91,9 @@ where
                 } else if has("entryUUID") {
                     for one in ids {
                         let uuid = format!("{one:02x}").repeat(16);
-                        out.extend(message(id, &entry("cn=x", &[("entryUUID", &uuid)]), &[]));
+                        // Made in the second of that number, from 2026 on.
+                        let made = format!("202601010000{one:02}Z");
+                        out.extend(message(id, &entry("cn=x", &[("entryUUID", &uuid), ("createTimestamp", &made)]), &[]));
                     }
                 }
                 out.extend(message(id, &result(0x65, 0), &[]));

@@ -57,6 +57,13 @@ fn is_openldap(cookie: &[u8]) -> bool {
     csns.is_some_and(|csns| csns.split(';').all(is_csn))
 }
 
+/// The second of the newest CSN, as a generalized time (`20260102030405Z`).
+pub(super) fn second_of(cookie: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(cookie).ok().filter(|_| is_openldap(cookie))?;
+    let csns = text.split(',').find_map(|part| part.strip_prefix("csn="))?;
+    Some(format!("{}Z", csns.split(';').max()?.get(..14)?))
+}
+
 fn is_csn(text: &str) -> bool {
     let lengths = text.split(['.', 'Z', '#']).map(str::len);
     let digits = text.chars().all(|c| c.is_ascii_hexdigit() || ".Z#".contains(c));
@@ -78,6 +85,12 @@ mod tests {
             assert!(!is_openldap(bad.as_bytes()), "{bad}");
         }
         assert!(!is_openldap(b"csn=\xff"));
+        assert_eq!(second_of(RAW).as_deref(), Some("20260102030405Z"));
+        assert_eq!(
+            second_of(b"rid=000,csn=20260102030405.123456Z#000000#001#000000;20260103030405.123456Z#000000#00a#000000").as_deref(),
+            Some("20260103030405Z")
+        );
+        assert_eq!(second_of(b"nonsense"), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::complete;
 use super::connect::{RootDse, connect, search};
 use super::decode;
-use super::envelope::Envelope;
+use super::envelope::{self, Envelope};
 use super::failure::{LdapFailure, SYNC_REFRESH_REQUIRED, UNWILLING_TO_PERFORM, answer};
 use super::faults::Faults;
 use super::queue::Queue;
@@ -23,6 +23,9 @@ use crate::model::{Dn, ObjectId};
 
 /// How many entries of a refresh go by between two reports of progress.
 const PROGRESS_EVERY: u64 = 10_000;
+
+/// What the roll call asks for.
+const ROLL: [&str; 2] = ["entryUUID", "createTimestamp"];
 
 /// How a session ended.
 #[derive(Debug)]
@@ -238,7 +241,8 @@ impl Session {
             }
             Effect::Event(Event::InitDone { sweep, cookie }) => {
                 if !sweep {
-                    self.call_the_roll(link).await?;
+                    let until = cookie.as_ref().and_then(|cookie| envelope::second_of(&cookie.0));
+                    self.call_the_roll(until.as_deref(), link).await?;
                 }
                 let context = link.context.as_ref().unwrap_or(&link.base).to_string();
                 complete::check(&mut link.wire, self.options.timers.refresh_stall, &context, &link.base.to_string()).await?;
@@ -269,17 +273,22 @@ impl Session {
     ///
     /// A slapd that crashes forgets the deletions since its last checkpoint of contextCSN (by default: all since it was
     /// started), and afterwards takes an older cookie for up to date. Nothing in its answer shows that.
-    async fn call_the_roll(&mut self, link: &mut Link) -> Result<(), End> {
+    ///
+    /// `until` is the second that the refresh went up to. Entries made after it are left out: they are told as they are made.
+    async fn call_the_roll(&mut self, until: Option<&str>, link: &mut Link) -> Result<(), End> {
         let limit = self.options.timers.refresh_stall;
         let mut handle = link.wire.handle();
         let base = link.base.to_string();
-        let starting = handle.streaming_search(&base, Scope::Subtree, "(objectClass=*)", vec!["entryUUID".to_owned()]);
+        let starting = handle.streaming_search(&base, Scope::Subtree, "(objectClass=*)", ROLL.map(str::to_owned).to_vec());
         let mut stream: Stream = link.wire.call("the roll call", limit, starting).await?;
         while let Some(entry) = link.wire.call("the roll call", limit, stream.next()).await? {
             if entry.is_ref() || entry.is_intermediate() {
                 continue;
             }
             let (_, attributes) = decode::entry(entry.0).map_err(LdapFailure::Malformed)?;
+            if until.zip(attributes.text("createTimestamp")).is_some_and(|(until, made)| made > until) {
+                continue;
+            }
             let id = attributes.text("entryUUID").and_then(|id| id.parse().ok());
             self.tell(Report::Event(Event::InitKeep(id.ok_or(LdapFailure::Malformed("an entry without entryUUID"))?)));
             if !self.queue.has_room() && !self.drain().await {

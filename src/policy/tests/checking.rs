@@ -48,6 +48,39 @@ fn what_admins_get_wrong() {
     ");
 }
 
+/// Passwords that somebody wrote into URIs: the values are refused, and neither `check` nor `explain` shows them.
+#[test]
+fn passwords_are_not_shown() {
+    let tree = "
+        domain DC=x
+          | sip.registrar = 10 0 sips:reg.x
+          | sip.outbound-proxy = 10 0 sip:bob:hunter2@proxy.x
+          | presence.server = sip:bob:hunter2@proxy.x
+          | phonebook.ldap = ldap://cn=admin:hunter2@dir.x/dc=x
+          | net.turn += 10 0 turn:bob:hunter2@turn.x
+          | net.stun += 10 0 stun:bob:hunter2@stun.x
+          | xcap.root = https://bob:hunter2@xcap.x/
+          | video.enabled unset sip:bob:hunter2@x
+          | media.srtp += sip:bob:hunter2@x
+          server CN=s
+            | role = bob:hunter2@x
+            | server = 10 0 sip:bob:hunter2@x
+          user CN=anna
+            mail: anna@x
+            SIPIdentitySIPURI: sip:anna:hunter2@x
+            SIPIdentityRegistrarAddress: sip:bob:hunter2@reg.x
+            SIPIdentityProxyAddress: bob:hunter2@reg.x
+            SIPIdentityPassword: hunter2
+    ";
+    let world = World::configured(tree, &["sip.outbound-proxy = 10 0 sip:bob:hunter2@proxy.x"]);
+    let engine = world.engine();
+    let explanation = crate::policy::explain(&world.snapshot(), &world.config, world.named("anna")).unwrap();
+    let all = format!("{}{explanation}{}", shown(&engine), serde_json::to_string(&explanation).unwrap());
+    assert!(engine.faults().len() >= 13, "{}", shown(&engine));
+    let leaks: Vec<&str> = all.lines().filter(|line| line.contains("hunter2")).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
+
 #[test]
 fn a_crowd() {
     let tree = String::from("domain DC=x\n  | sip.registrar = 10 0 sips:reg.x\n  ou OU=big\n");

@@ -2,6 +2,7 @@
 
 mod candidates;
 mod checking;
+mod documented;
 mod explaining;
 mod impact;
 mod incremental;

@@ -14,14 +14,15 @@ const EXAMPLES: &str = "\
 Examples:
   dialcast subscribe sip:anna@corp.example --server sip:127.0.0.1:5060
   dialcast subscribe sip:anna@corp.example --server 'sip:127.0.0.1:5060;transport=tcp' --once
-  dialcast subscribe sip:anna@corp.example --server sip:sip.corp.example --user anna --password-file ~/.sip-password
+  dialcast subscribe sip:anna@corp.example --server sip:sip.corp.example --password-file ~/.sip
   dialcast subscribe sip:anna@corp.example --server sip:127.0.0.1:5060 --json | jq .changes
 
 The profile is printed when it arrives, and after that what changes. Ctrl-C unsubscribes.
-With --json: one object a line, {event, at, etag, content_type, document, changes}; `event` is document, unchanged, nothing,
-subscribed or trouble.
+With --json: one object a line, {event, at, etag, content_type, document, changes}; `event` is
+subscribed, document, unchanged, nothing or trouble.
 
-Exit codes: 0 fetched, or unsubscribed by Ctrl-C; 1 no answer, refused, or ended by the server (standard error says why).";
+Exit codes: 0 fetched, or unsubscribed by Ctrl-C; 1 no answer, refused, or ended by the server
+(standard error says why).";
 
 /// Be a phone: print a user's profile when it arrives, and what changes as it changes.
 #[derive(Debug, Clone, Args)]

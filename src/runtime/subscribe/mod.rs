@@ -3,6 +3,8 @@
 mod args;
 mod remedy;
 mod show;
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path as FilePath;
@@ -13,7 +15,7 @@ use anyhow::{Context as _, anyhow};
 use rand::Rng as _;
 use tokio::sync::mpsc;
 
-use super::stop::Stop;
+use super::stop::interrupts;
 use super::{Failed, tokio_runtime, until};
 use crate::agent::subscriber::{Event, Failure, Login, Outcome, Subscriber, SubscriberConfig};
 use crate::model::Secret;
@@ -43,7 +45,7 @@ pub fn run(args: &SubscribeArgs, json: bool) -> Result<ExitCode, Failed> {
 }
 
 async fn subscribe(args: &SubscribeArgs, json: bool) -> anyhow::Result<ExitCode> {
-    let mut stop = Stop::new()?;
+    let mut stop = interrupts()?;
     let login = args.password_file.as_deref().map(|path| login(args, path)).transpose()?;
     let remote = resolve(&args.server).await?;
     let (net, events, listen) = listen(remote)?;
@@ -53,15 +55,8 @@ async fn subscribe(args: &SubscribeArgs, json: bool) -> anyhow::Result<ExitCode>
     if !args.accept.is_empty() {
         config.accept.clone_from(&args.accept);
     }
-    let session = Session {
-        subscriber: Subscriber::new(config, rand::rng().random()),
-        show: Show::new(json, args.full),
-        args,
-        established: false,
-        begun: Instant::now(),
-        leave_by: None,
-    };
-    session.run(net, events, &mut stop).await
+    let subscriber = Subscriber::new(config, rand::rng().random());
+    Session::new(subscriber, Show::new(json, args.full), args).run(net, events, &mut stop).await
 }
 
 /// One run of the command.
@@ -75,8 +70,13 @@ struct Session<'a> {
     leave_by: Option<Instant>,
 }
 
-impl Session<'_> {
-    async fn run(mut self, net: Net, mut events: mpsc::Receiver<net::Event>, stop: &mut Stop) -> anyhow::Result<ExitCode> {
+impl<'a> Session<'a> {
+    fn new(subscriber: Subscriber, show: Show, args: &'a SubscribeArgs) -> Self {
+        Self { subscriber, show, args, established: false, begun: Instant::now(), leave_by: None }
+    }
+
+    /// Runs until it is over, or `stop` says so; then unsubscribes. Said twice, it does not wait for that.
+    async fn run(mut self, net: Net, mut events: mpsc::Receiver<net::Event>, stop: &mut mpsc::Receiver<()>) -> anyhow::Result<ExitCode> {
         self.subscriber.subscribe(Instant::now());
         let mut hint = Some(self.begun + PATIENCE);
         let ended = loop {
@@ -94,7 +94,7 @@ impl Session<'_> {
                     Some(net::Event::Failed(failure)) => self.subscriber.handle_send_error(Instant::now(), &failure),
                     None => break Err(anyhow!("the network is gone")),
                 },
-                () = stop.wait() => {
+                Some(()) = stop.recv() => {
                     if self.leave_by.is_some() {
                         break Ok(ExitCode::SUCCESS);
                     }
@@ -131,7 +131,7 @@ impl Session<'_> {
             match event {
                 Event::Subscribed { expires } => {
                     if !self.established {
-                        self.show.subscribed(&self.args.aor, &self.args.server, expires);
+                        self.show.subscribed(&self.args.aor, &self.args.server, expires)?;
                     }
                     self.established = true;
                 }

@@ -1,7 +1,7 @@
 //! What the command prints: for people, or an object a line.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,6 +16,7 @@ use crate::model::Aor;
 
 /// Prints, and remembers the document before.
 pub(super) struct Show {
+    out: Box<dyn Write + Send>,
     json: bool,
     full: bool,
     /// Whether a person reads: then documents are indented, which phones do not get.
@@ -70,7 +71,13 @@ impl From<&document::Change> for ChangeLine {
 
 impl Show {
     pub(super) fn new(json: bool, full: bool) -> Self {
-        Self { json, full, pretty: std::io::stdout().is_terminal(), held: None }
+        Self { out: Box::new(std::io::stdout()), json, full, pretty: std::io::stdout().is_terminal(), held: None }
+    }
+
+    /// One that prints elsewhere.
+    #[cfg(test)]
+    pub(super) fn into(out: Box<dyn Write + Send>, json: bool) -> Self {
+        Self { out, json, full: false, pretty: false, held: None }
     }
 
     pub(super) const fn has_document(&self) -> bool {
@@ -83,19 +90,17 @@ impl Show {
         }
     }
 
-    pub(super) fn subscribed(&self, aor: &Aor, server: &ServerUri, expires: Duration) {
+    pub(super) fn subscribed(&mut self, aor: &Aor, server: &ServerUri, expires: Duration) -> anyhow::Result<()> {
         if self.json {
-            let line = Line { expires_s: Some(expires.as_secs()), ..line("subscribed") };
-            // A reader that is gone is noticed at the next document.
-            let _ = out(&encode(&line));
-        } else {
-            note(&format!("{} subscribed to {} at {server} for {} s", now(), aor.as_str(), expires.as_secs()));
+            return self.print(&encode(&Line { expires_s: Some(expires.as_secs()), ..line("subscribed") }));
         }
+        note(&format!("{} subscribed to {} at {server} for {} s", now(), aor.as_str(), expires.as_secs()));
+        Ok(())
     }
 
-    pub(super) fn nothing(&self) -> anyhow::Result<()> {
+    pub(super) fn nothing(&mut self) -> anyhow::Result<()> {
         if self.json {
-            return out(&encode(&line("nothing")));
+            return self.print(&encode(&line("nothing")));
         }
         if self.held.is_none() {
             note(&format!("{} there is no document yet", now()));
@@ -103,9 +108,9 @@ impl Show {
         Ok(())
     }
 
-    pub(super) fn trouble(&self, why: &Failure, retry: Duration) -> anyhow::Result<()> {
+    pub(super) fn trouble(&mut self, why: &Failure, retry: Duration) -> anyhow::Result<()> {
         if self.json {
-            return out(&encode(&Line { why: Some(why.to_string()), retry_s: Some(retry.as_secs_f64()), ..line("trouble") }));
+            return self.print(&encode(&Line { why: Some(why.to_string()), retry_s: Some(retry.as_secs_f64()), ..line("trouble") }));
         }
         let again = if retry.is_zero() { "again now".to_owned() } else { format!("again in {} s", retry.as_secs()) };
         note(&format!("{} {why}; {again}", now()));
@@ -116,7 +121,16 @@ impl Show {
         let text = if self.json { self.json_of(&document) } else { self.text_of(&document) };
         let profile = (document.content_type == profile::CONTENT_TYPE).then(|| profile::read(&document.body).ok()).flatten();
         self.held = Some(Held { document, profile });
-        out(&text)
+        self.print(&text)
+    }
+
+    /// At once: whoever reads a pipe wants to see it now.
+    fn print(&mut self, text: &str) -> anyhow::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let written = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+        written.map_err(|error| anyhow::Error::new(error).context("write to standard output"))
     }
 
     /// The settings that changed since the document before. `None` when that, or this one, is no profile that can be read.
@@ -196,15 +210,6 @@ fn now() -> String {
     text
 }
 
-/// To standard output, at once: whoever reads a pipe wants to see it now.
-fn out(text: &str) -> anyhow::Result<()> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| anyhow::Error::new(error).context("write to standard output"))
-}
-
 #[expect(clippy::print_stderr, reason = "what a person reads beside the documents")]
 fn note(text: &str) {
     eprintln!("{text}");
@@ -216,7 +221,7 @@ mod tests {
     use crate::document::profile::{CONTENT_TYPE, NAMESPACE};
 
     fn show(json: bool, full: bool) -> Show {
-        Show { json, full, pretty: false, held: None }
+        Show { full, ..Show::into(Box::new(std::io::sink()), json) }
     }
 
     fn profile(expires: u32) -> Received {
