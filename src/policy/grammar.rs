@@ -420,7 +420,7 @@ mod tests {
         policy.operator column 12: no operator after `sip.expires`; write `sip.expires = 30m`; the operators are `=`, `+=`, `-=`, `!` and `unset`
         sip.expires = soon
         sip.expires = []
-            policy.value column 15: `sip.expires`: `` does not fit; write a duration from 30 to 604800 seconds, for example `sip.expires = 30m`
+            policy.value column 15: `sip.expires`: `soon` does not fit; write a duration from 30 to 604800 seconds, for example `sip.expires = 30m`
         sip.expires =
         sip.expires = []
             policy.value column 14: `sip.expires`: the value is empty; write a duration from 30 to 604800 seconds, for example `sip.expires = 30m`

@@ -42,7 +42,7 @@ fn what_admins_get_wrong() {
     error account.address-taken CN=anna2,OU=Berlin,DC=corp,DC=example: sip:anna@corp.example belongs to the older entry `CN=anna,OU=Berlin,DC=corp,DC=example`: this user gets no document; give one of the two another address; the older entry keeps it meanwhile
     warning group.dangling CN=staff,DC=corp,DC=example: the member `CN=gone,OU=Berlin,DC=corp,DC=example` is not there, nor 1 more member; take it out of the group, or look whether Dialcast's account may read it; it counts as soon as it is there
     warning policy.filter CN=p,OU=Berlin,DC=corp,DC=example: the filter names `CN=nowhere,DC=corp,DC=example`, and there is no such group: it admits nobody; write the group's name as it is now; a group that was moved or renamed has a new one
-    warning policy.value OU=Berlin,DC=corp,DC=example (dialcastSetting: sip.expires = soon): column 15: `sip.expires`: `` does not fit; write a duration from 30 to 604800 seconds, for example `sip.expires = 30m`
+    warning policy.value OU=Berlin,DC=corp,DC=example (dialcastSetting: sip.expires = soon): column 15: `sip.expires`: `soon` does not fit; write a duration from 30 to 604800 seconds, for example `sip.expires = 30m`
     note account.no-address CN=boris,OU=Berlin,DC=corp,DC=example: the user has no SIP address, and gets no document; nothing has to be done if nobody phones as this user; else fill one of SIPIdentitySIPURI, msRTCSIP-PrimaryUserAddress, proxyAddresses, mail
     note directory.empty OU=Empty,DC=corp,DC=example: nothing stands in it: its policies are for nobody; nothing has to be done; who is moved into it has its settings at once
     ");
@@ -62,7 +62,7 @@ fn lines_of_the_configuration() {
     warning policy.block config key policy.settings: `block`, only a container can block what comes from outside; put the line on the OU, or into a policy object that stands in it
     warning policy.filter config key policy.settings: the filter names `CN=nowhere,DC=x`, and there is no such group: it admits nobody; write the group's name as it is now; a group that was moved or renamed has a new one
     warning policy.order config key policy.settings: `order 1`, `order 1` has no effect: the configuration is a layer of its own; take the line away
-    warning policy.value config key policy.settings: `sip.expires = soon`, column 15: `sip.expires`: `` does not fit; write a duration from 30 to 604800 seconds, for example `sip.expires = 30m`
+    warning policy.value config key policy.settings: `sip.expires = soon`, column 15: `sip.expires`: `soon` does not fit; write a duration from 30 to 604800 seconds, for example `sip.expires = 30m`
     ");
 }
 
