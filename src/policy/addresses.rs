@@ -6,86 +6,105 @@ use std::sync::Arc;
 use super::resolved::Resolved;
 use crate::model::{Aor, ObjectId};
 
-/// A user's claim to an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A user's claim to an address. The lowest has it: the older entry, then the lower id. A new entry, made by mistake or on
+/// purpose, takes nobody's address away. An entry of unknown age gives way to one of known age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Claim {
-    pub(crate) aor: Aor,
-    /// When the entry was made, where the directory says.
-    pub(crate) created: Option<i64>,
+    created: i64,
     pub(crate) user: ObjectId,
 }
 
 impl Claim {
-    /// The lowest has the address: the older entry, then the lower id. A new entry, made by mistake or on purpose, takes
-    /// nobody's address away. An entry of unknown age gives way to one of known age.
-    fn rank(&self) -> (i64, ObjectId) {
-        (self.created.unwrap_or(i64::MAX), self.user)
+    /// A claim by an entry that was made then, in milliseconds since 1970, where the directory says.
+    pub(crate) fn new(user: ObjectId, created: Option<i64>) -> Self {
+        Self { created: created.unwrap_or(i64::MAX), user }
     }
 }
 
 /// All claims, and what was told of each address last.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    by_aor: HashMap<Aor, Vec<Claim>>,
-    by_user: HashMap<ObjectId, Aor>,
-    told: HashMap<Aor, Arc<Resolved>>,
+    by_aor: HashMap<Aor, Address>,
+}
+
+#[derive(Debug, Default)]
+struct Address {
+    owner: Option<Claim>,
+    /// Sorted. Hardly ever anybody.
+    others: Vec<Claim>,
+    told: Option<Arc<Resolved>>,
+}
+
+/// Who has an address, and who else claims it.
+pub(crate) struct Claimants {
+    pub(crate) owner: ObjectId,
+    pub(crate) others: Vec<ObjectId>,
 }
 
 impl Addresses {
-    /// Replaces what a user claims; gives the address it claimed before.
-    pub(crate) fn claim(&mut self, user: ObjectId, claim: Option<Claim>) -> Option<Aor> {
-        let before = match &claim {
-            Some(claim) => self.by_user.insert(user, claim.aor.clone()),
-            None => self.by_user.remove(&user),
-        };
-        if let Some(aor) = &before
-            && let Some(claims) = self.by_aor.get_mut(aor)
-        {
-            claims.retain(|held| held.user != user);
-            if claims.is_empty() {
-                self.by_aor.remove(aor);
-            }
-        }
-        if let Some(claim) = claim {
-            let claims = self.by_aor.entry(claim.aor.clone()).or_default();
-            let at = claims.partition_point(|held| held.rank() < claim.rank());
-            claims.insert(at, claim);
-        }
-        before
+    /// Room for so many addresses.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.by_aor.reserve(count.saturating_sub(self.by_aor.len()));
     }
 
-    /// Forgets every claim, and gives the addresses at which something was published.
-    pub(crate) fn forget_claims(&mut self) -> impl Iterator<Item = Aor> {
-        self.by_aor.clear();
-        self.by_user.clear();
-        self.told.keys().cloned()
+    /// A user claims an address.
+    pub(crate) fn claim(&mut self, aor: &Aor, claim: Claim) {
+        let address = self.by_aor.entry(aor.clone()).or_default();
+        match address.owner {
+            None => address.owner = Some(claim),
+            Some(owner) => {
+                let (owner, other) = if claim < owner { (claim, owner) } else { (owner, claim) };
+                address.owner = Some(owner);
+                let at = address.others.partition_point(|held| *held < other);
+                address.others.insert(at, other);
+            }
+        }
+    }
+
+    /// A user does not claim an address any more.
+    pub(crate) fn release(&mut self, aor: &Aor, user: ObjectId) {
+        let Some(address) = self.by_aor.get_mut(aor) else { return };
+        if address.owner.is_some_and(|owner| owner.user == user) {
+            address.owner = (!address.others.is_empty()).then(|| address.others.remove(0));
+        } else {
+            address.others.retain(|held| held.user != user);
+        }
+    }
+
+    /// Forgets every claim, and keeps what was told.
+    pub(crate) fn forget_claims(&mut self) {
+        for address in self.by_aor.values_mut() {
+            address.owner = None;
+            address.others.clear();
+        }
+    }
+
+    /// Every address that somebody claims, or at which something was published.
+    pub(crate) fn all(&self) -> Vec<Aor> {
+        self.by_aor.keys().cloned().collect()
     }
 
     /// Who has the address, and who else claims it. `None`: nobody does.
-    pub(crate) fn claimants(&self, aor: &Aor) -> Option<(ObjectId, Vec<ObjectId>)> {
-        let (owner, others) = self.by_aor.get(aor)?.split_first()?;
-        Some((owner.user, others.iter().map(|claim| claim.user).collect()))
+    pub(crate) fn claimants(&self, aor: &Aor) -> Option<Claimants> {
+        let address = self.by_aor.get(aor)?;
+        let owner = address.owner?.user;
+        Some(Claimants { owner, others: address.others.iter().map(|claim| claim.user).collect() })
     }
 
     /// Who has the address.
     pub(crate) fn owner(&self, aor: &Aor) -> Option<ObjectId> {
-        self.by_aor.get(aor)?.first().map(|claim| claim.user)
+        Some(self.by_aor.get(aor)?.owner?.user)
     }
 
     /// Notes what is published; whether it differs from what was.
     pub(crate) fn publish(&mut self, resolved: &Arc<Resolved>) -> bool {
-        if let Some(told) = self.told.get_mut(&resolved.aor) {
-            let differs = !told.is_same(resolved);
-            *told = Arc::clone(resolved);
-            differs
-        } else {
-            self.told.insert(resolved.aor.clone(), Arc::clone(resolved));
-            true
-        }
+        let Some(address) = self.by_aor.get_mut(&resolved.aor) else { return false };
+        let before = address.told.replace(Arc::clone(resolved));
+        before.is_none_or(|before| !before.is_same(resolved))
     }
 
     /// Notes that nobody has an address any more; gives the user of whom something was published there.
     pub(crate) fn withdraw(&mut self, aor: &Aor) -> Option<ObjectId> {
-        self.told.remove(aor).map(|told| told.user)
+        self.by_aor.remove(aor)?.told.map(|told| told.user)
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::addresses::{Addresses, Claim};
+use super::addresses::{Addresses, Claim, Claimants};
 use super::catalogue::Setting;
 use super::identity::{IdentityConfig, created};
 use super::impact::{self, Impact};
@@ -20,7 +20,7 @@ use super::resolved::{Resolved, ResolvedSet, Want};
 use super::sources::Sources;
 use super::witness::Silent;
 use crate::model::{Aor, Kind, ObjectId};
-use crate::store::{ChangeSet, Object, Snapshot};
+use crate::store::{ChangeSet, Snapshot};
 
 /// What the configuration says about policy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,8 +39,8 @@ pub struct Engine {
     pub(crate) sources: Sources,
     relevant: Relevant,
     chains: HashMap<Option<ObjectId>, Arc<Chain>>,
-    sets: HashMap<Option<ObjectId>, HashMap<Box<[ObjectId]>, Held>>,
-    pub(crate) users: BTreeMap<ObjectId, User>,
+    sets: HashMap<Option<ObjectId>, Sets>,
+    pub(crate) users: HashMap<ObjectId, User>,
     addresses: Addresses,
     /// Users whose own lines ask for servers of these roles: a moved server may concern them.
     seeking: BTreeMap<ObjectId, Box<[Arc<str>]>>,
@@ -49,6 +49,9 @@ pub struct Engine {
     /// Counts loads and updates: a set is decided at most once in each.
     round: u64,
 }
+
+/// The sets of one container, by the groups that make the difference.
+type Sets = HashMap<Box<[ObjectId]>, Held>;
 
 /// A shared set, and for whom it is kept.
 #[derive(Debug)]
@@ -66,8 +69,15 @@ pub(crate) struct User {
     /// `None`: no address, so no document.
     pub(crate) resolved: Option<Arc<Resolved>>,
     pub(crate) standing: Standing,
-    pub(crate) faults: Box<[HeldFault]>,
-    pub(crate) wants: Box<[Want]>,
+    /// What is wrong with the user's own entry: hardly ever anything.
+    pub(crate) amiss: Option<Box<Amiss>>,
+}
+
+/// What is wrong with a user's own entry.
+#[derive(Debug)]
+pub(crate) struct Amiss {
+    pub(crate) faults: Vec<HeldFault>,
+    pub(crate) wants: BTreeSet<Want>,
 }
 
 /// Whether a user gets a document.
@@ -78,7 +88,7 @@ pub(crate) enum Standing {
     /// The user's settings are published.
     Published,
     /// They are not.
-    Withheld(Withholding),
+    Withheld(Box<Withholding>),
 }
 
 /// What a round has to decide anew.
@@ -87,6 +97,25 @@ struct Stale {
     containers: HashSet<Option<ObjectId>>,
     groups: BTreeSet<ObjectId>,
     served: HashMap<ObjectId, BTreeSet<Arc<str>>>,
+}
+
+/// A user to be looked at. Sorted, so that users of one container follow each other and share what is at hand.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    container: Option<ObjectId>,
+    user: ObjectId,
+    /// Resolved anew in any case, or only if what is shared came out differently.
+    is_certain: bool,
+}
+
+/// What a round brings about, besides the users themselves.
+#[derive(Default)]
+struct Round {
+    examined: usize,
+    /// Addresses whose owners are to be settled.
+    touched: Vec<Aor>,
+    /// Sets that a user does not share any more.
+    released: Vec<Arc<ResolvedSet>>,
 }
 
 impl Engine {
@@ -99,7 +128,7 @@ impl Engine {
             relevant: Relevant::default(),
             chains: HashMap::new(),
             sets: HashMap::new(),
-            users: BTreeMap::new(),
+            users: HashMap::new(),
             addresses: Addresses::default(),
             seeking: BTreeMap::new(),
             filtering: BTreeSet::new(),
@@ -114,73 +143,67 @@ impl Engine {
         self.relevant = Relevant::of(snapshot, &self.sources);
         self.chains.clear();
         self.sets.clear();
-        let before = std::mem::take(&mut self.users);
-        let mut touched: BTreeSet<Aor> = self.addresses.forget_claims().collect();
-        let stale = Stale::default();
-        let mut outcome = Outcome::default();
-        for object in snapshot.iter().filter(|object| object.kind == Kind::User) {
-            outcome.examined += 1;
-            let container = container_of(snapshot, object.id);
-            let shared = self.shared(object.id, container, &stale);
-            touched.extend(self.examine(object, shared));
-        }
-        self.seeking.retain(|id, _| self.users.contains_key(id));
-        self.filtering.retain(|id| self.users.contains_key(id));
-        self.settle(touched, before.into_iter().map(|(id, user)| (id, user.standing)).collect(), &mut outcome);
-        outcome
+        self.seeking.clear();
+        self.filtering.clear();
+        self.addresses.forget_claims();
+        let mut before = std::mem::take(&mut self.users);
+        let users = snapshot.iter().filter(|object| object.kind == Kind::User).map(|object| (object.id, true));
+        let candidates = self.candidates(users);
+        self.users.reserve(candidates.len());
+        self.addresses.reserve(candidates.len());
+        let mut round = Round::default();
+        self.examine_all(&candidates, &Stale::default(), &mut before, &mut round);
+        self.settle(self.addresses.all(), round.examined)
     }
 
     /// Takes the changes that lead from the snapshot seen last to this one, and resolves whom they can affect.
     pub fn update(&mut self, snapshot: &Snapshot, changes: &[ChangeSet]) -> Outcome {
         let before = self.begin(snapshot);
-        let impact = impact::of(&before, snapshot, changes, &mut self.sources, &mut self.relevant);
-        let mut outcome = Outcome::default();
-        let mut possible = impact.possible.clone();
+        let mut impact = impact::of(&before, snapshot, changes, &mut self.sources, &mut self.relevant);
+        let mut possible = std::mem::take(&mut impact.possible);
         let stale = self.stale(&impact, &mut possible);
-        let mut touched = BTreeSet::new();
-        let mut standings = BTreeMap::new();
+        possible.retain(|id| !impact.certain.contains(id));
+        let mut round = Round::default();
         for id in &impact.certain {
-            possible.remove(id);
-            outcome.examined += 1;
-            if let Some(user) = self.users.get(id) {
-                standings.insert(*id, user.standing.clone());
-            }
-            match snapshot.get(*id).filter(|object| object.kind == Kind::User) {
-                Some(object) => {
-                    let shared = self.shared(*id, container_of(snapshot, *id), &stale);
-                    touched.extend(self.examine(object, shared));
-                }
-                None => touched.extend(self.remove(*id)),
+            if snapshot.get(*id).is_none_or(|object| object.kind != Kind::User) {
+                round.examined += 1;
+                self.remove(*id, &mut round);
             }
         }
-        for id in possible {
-            let Some(object) = snapshot.get(id).filter(|object| object.kind == Kind::User) else { continue };
-            let shared = self.shared(id, container_of(snapshot, id), &stale);
-            if let Some(user) = self.users.get(&id) {
-                let has_own = self.seeking.contains_key(&id) || self.filtering.contains(&id);
-                if Arc::ptr_eq(&user.shared, &shared) && !has_own {
-                    continue;
-                }
-                standings.insert(id, user.standing.clone());
-            }
-            outcome.examined += 1;
-            touched.extend(self.examine(object, shared));
+        let certain = impact.certain.iter().map(|id| (*id, true));
+        let candidates = self.candidates(certain.chain(possible.into_iter().map(|id| (id, false))));
+        let mut users = std::mem::take(&mut self.users);
+        self.examine_all(&candidates, &stale, &mut users, &mut round);
+        // Whom nobody looked at stays as it was.
+        if self.users.len() < users.len() {
+            std::mem::swap(&mut self.users, &mut users);
         }
-        self.settle(touched, standings, &mut outcome);
-        outcome
+        self.users.extend(users);
+        for set in &round.released {
+            self.release(set);
+        }
+        round.touched.sort_unstable();
+        round.touched.dedup();
+        self.settle(round.touched, round.examined)
     }
 
     /// Every user who has a document now, by id.
     pub fn users(&self) -> impl Iterator<Item = &Arc<Resolved>> {
-        self.users.values().filter(|user| user.standing == Standing::Published).filter_map(|user| user.resolved.as_ref())
+        let published = self.users.values().filter(|user| user.standing == Standing::Published);
+        let mut users: Vec<&Arc<Resolved>> = published.filter_map(|user| user.resolved.as_ref()).collect();
+        users.sort_unstable_by_key(|resolved| resolved.user);
+        users.into_iter()
     }
 
     /// Every user whose document is withheld, by id, and why.
     pub fn withheld(&self) -> impl Iterator<Item = (ObjectId, &Withholding)> {
-        self.users.iter().filter_map(|(id, user)| match &user.standing {
-            Standing::Withheld(why) => Some((*id, why)),
-            Standing::Published | Standing::NoAddress => None,
-        })
+        let mut withheld: Vec<(ObjectId, &Withholding)> = self
+            .users
+            .iter()
+            .filter_map(|(id, user)| if let Standing::Withheld(why) = &user.standing { Some((*id, &**why)) } else { None })
+            .collect();
+        withheld.sort_unstable_by_key(|(id, _)| *id);
+        withheld.into_iter()
     }
 
     /// The user whose document is at an address.
@@ -246,30 +269,64 @@ impl Engine {
         stale
     }
 
-    /// The set that a user shares; decided anew if a change can have made it another, once in a round.
-    fn shared(&mut self, user: ObjectId, container: Option<ObjectId>, stale: &Stale) -> Arc<ResolvedSet> {
-        let chain = self.chain(container);
-        let groups = self.relevant.groups(&self.snapshot, &chain, user);
-        let held = self.sets.get_mut(&container).and_then(|sets| sets.get_mut(groups.as_slice()));
-        if let Some(held) = &held
-            && (held.round == self.round || !stale.covers(&held.set))
-        {
-            return Arc::clone(&held.set);
+    /// Users with their containers, those of one container together.
+    fn candidates(&self, users: impl Iterator<Item = (ObjectId, bool)>) -> Vec<Candidate> {
+        // Users of one parent are of one container.
+        let mut containers: HashMap<ObjectId, Option<ObjectId>> = HashMap::new();
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for (user, is_certain) in users {
+            let Some(object) = self.snapshot.get(user).filter(|object| object.kind == Kind::User) else { continue };
+            let of = |_: &ObjectId| container_of(&self.snapshot, user);
+            let container = object.parent.and_then(|parent| *containers.entry(parent).or_insert_with_key(of));
+            candidates.push(Candidate { container, user, is_certain });
         }
-        let set = shared(&self.sources, &chain, container, &groups, &mut Silent);
-        if let Some(held) = held {
+        candidates.sort_unstable();
+        candidates
+    }
+
+    /// Looks at users; what was known of them is taken out of `before`.
+    fn examine_all(&mut self, candidates: &[Candidate], stale: &Stale, before: &mut HashMap<ObjectId, User>, round: &mut Round) {
+        for run in candidates.chunk_by(|one, other| one.container == other.container) {
+            let Some(Candidate { container, .. }) = run.first().copied() else { continue };
+            let chain = self.chain(container);
+            let mut sets = self.sets.remove(&container).unwrap_or_default();
+            let mut groups = Vec::new();
+            for candidate in run {
+                let id = candidate.user;
+                self.relevant.groups(&self.snapshot, &chain, id, &mut groups);
+                let held = self.held(&mut sets, &chain, container, &groups, stale);
+                let old = before.remove(&id);
+                match old {
+                    Some(old) if !candidate.is_certain && self.is_untouched(id, &old, held) => drop(self.users.insert(id, old)),
+                    old => self.examine(id, &chain, held, old, round),
+                }
+            }
+            self.sets.insert(container, sets);
+        }
+    }
+
+    /// Whether nothing that is decided elsewhere can make a difference to the user.
+    fn is_untouched(&self, id: ObjectId, old: &User, held: &Held) -> bool {
+        Arc::ptr_eq(&old.shared, &held.set) && !self.seeking.contains_key(&id) && !self.filtering.contains(&id)
+    }
+
+    /// The set of a container for users in these groups; decided anew if a change can have made it another, once in a round.
+    fn held<'s>(&self, sets: &'s mut Sets, chain: &Chain, container: Option<ObjectId>, groups: &[ObjectId], stale: &Stale) -> &'s mut Held {
+        let decide = || Arc::new(shared(&self.sources, chain, container, groups, &mut Silent));
+        if !sets.contains_key(groups) {
+            let held = Held { set: decide(), orders: Orders::default(), users: 0, round: self.round };
+            return sets.entry(groups.into()).or_insert(held);
+        }
+        let held = sets.entry(groups.into()).or_insert_with(|| Held { set: decide(), orders: Orders::default(), users: 0, round: 0 });
+        if held.round != self.round && stale.covers(&held.set) {
             held.round = self.round;
-            if *held.set != set {
-                held.set = Arc::new(set);
+            let set = decide();
+            if held.set != set {
+                held.set = set;
                 held.orders = Orders::default();
             }
-            Arc::clone(&held.set)
-        } else {
-            let held = Held { set: Arc::new(set), orders: Orders::default(), users: 0, round: self.round };
-            let set = Arc::clone(&held.set);
-            self.sets.entry(container).or_default().insert(groups.into(), held);
-            set
         }
+        held
     }
 
     fn chain(&mut self, container: Option<ObjectId>) -> Arc<Chain> {
@@ -277,27 +334,20 @@ impl Engine {
         Arc::clone(chain)
     }
 
-    /// Resolves a user on top of the shared set. Gives the addresses whose owners are to be settled: the one the user
-    /// claimed, and the one it claims.
-    fn examine(&mut self, object: &Arc<Object>, shared: Arc<ResolvedSet>) -> impl Iterator<Item = Aor> + use<> {
-        let id = object.id;
-        let chain = self.chain(shared.container);
+    /// Resolves a user on top of the shared set.
+    fn examine(&mut self, id: ObjectId, chain: &Chain, held: &mut Held, old: Option<User>, round: &mut Round) {
+        round.examined += 1;
+        let Some(object) = self.snapshot.get(id) else { return };
         let personal = Personal {
             snapshot: &self.snapshot,
             sources: &self.sources,
             identity: &self.config.identity,
-            chain: &chain,
-            set: &shared,
+            chain,
+            set: &held.set,
             user: object,
         };
-        let held = self.sets.get_mut(&shared.container).and_then(|sets| sets.get_mut(&shared.groups));
-        let own = match held {
-            Some(held) => {
-                held.users += 1;
-                personal.decide(&mut held.orders, &mut Silent)
-            }
-            None => personal.decide(&mut Orders::default(), &mut Silent),
-        };
+        let own = personal.decide(&mut held.orders, &mut Silent);
+        held.users += 1;
         if own.roles.is_empty() {
             self.seeking.remove(&id);
         } else {
@@ -308,29 +358,39 @@ impl Engine {
         } else {
             self.filtering.remove(&id);
         }
-        let claim = own.aor.map(|aor| Claim { aor, created: created(&object.attributes), user: id });
-        let resolved = claim.as_ref().map(|claim| {
-            let resolved = Resolved { user: id, aor: claim.aor.clone(), shared: Arc::clone(&shared), own: own.decisions.into() };
-            Arc::new(resolved)
-        });
-        let user =
-            User { shared, resolved, standing: Standing::NoAddress, faults: own.faults.into(), wants: own.wants.into_iter().collect() };
-        let now = claim.as_ref().map(|claim| claim.aor.clone());
-        let before = self.addresses.claim(id, claim);
-        if let Some(old) = self.users.insert(id, user) {
-            self.release(&old.shared);
+        let mut standing = Standing::NoAddress;
+        if let Some(old) = old {
+            if let Some(resolved) = old.resolved {
+                self.addresses.release(&resolved.aor, id);
+                round.touched.push(resolved.aor.clone());
+            }
+            round.released.push(old.shared);
+            standing = old.standing;
         }
-        before.into_iter().chain(now)
+        let shared = Arc::clone(&held.set);
+        let resolved = own.aor.map(|aor| {
+            self.addresses.claim(&aor, Claim::new(id, created(&object.attributes)));
+            round.touched.push(aor.clone());
+            Arc::new(Resolved { user: id, aor, shared: Arc::clone(&shared), own: own.decisions.into() })
+        });
+        if resolved.is_none() {
+            standing = Standing::NoAddress;
+        }
+        let is_well = own.faults.is_empty() && own.wants.is_empty();
+        let amiss = (!is_well).then(|| Box::new(Amiss { faults: own.faults, wants: own.wants }));
+        self.users.insert(id, User { shared, resolved, standing, amiss });
     }
 
-    /// Forgets a user. Gives the address that it claimed.
-    fn remove(&mut self, id: ObjectId) -> Option<Aor> {
-        if let Some(user) = self.users.remove(&id) {
-            self.release(&user.shared);
-        }
+    /// Forgets a user.
+    fn remove(&mut self, id: ObjectId, round: &mut Round) {
         self.seeking.remove(&id);
         self.filtering.remove(&id);
-        self.addresses.claim(id, None)
+        let Some(user) = self.users.remove(&id) else { return };
+        if let Some(resolved) = user.resolved {
+            self.addresses.release(&resolved.aor, id);
+            round.touched.push(resolved.aor.clone());
+        }
+        round.released.push(user.shared);
     }
 
     /// One user less shares a set; the last one takes it away.
@@ -349,29 +409,22 @@ impl Engine {
     }
 
     /// Decides who owns the addresses that were touched, and tells what differs from what was told before.
-    fn settle(&mut self, touched: BTreeSet<Aor>, standings: BTreeMap<ObjectId, Standing>, outcome: &mut Outcome) {
-        let mut standings = standings;
-        let mut concerned: BTreeSet<ObjectId> = standings.keys().copied().collect();
+    fn settle(&mut self, touched: Vec<Aor>, examined: usize) -> Outcome {
         let mut gone = Vec::new();
+        let mut withheld = Vec::new();
         let mut resolved: Vec<Arc<Resolved>> = Vec::new();
         for aor in touched {
-            let Some((owner, others)) = self.addresses.claimants(&aor) else {
+            let Some(Claimants { owner, others }) = self.addresses.claimants(&aor) else {
                 gone.extend(self.addresses.withdraw(&aor).map(|user| UserChange::Gone { user, aor }));
                 continue;
             };
-            for id in others {
-                if let Some(user) = self.users.get_mut(&id) {
-                    concerned.insert(id);
-                    standings.entry(id).or_insert_with(|| user.standing.clone());
-                    user.standing = Standing::Withheld(Withholding::AddressTaken { aor: aor.clone(), owner });
-                }
+            for user in others {
+                withheld.extend(self.withhold(user, Withholding::AddressTaken { aor: aor.clone(), owner }));
             }
             let Some(user) = self.users.get_mut(&owner) else { continue };
-            concerned.insert(owner);
-            standings.entry(owner).or_insert_with(|| user.standing.clone());
             let Some(now) = &user.resolved else { continue };
             if now.get(Setting::SIP_REGISTRAR).is_none() {
-                user.standing = Standing::Withheld(Withholding::NoRegistrar { aor });
+                withheld.extend(self.withhold(owner, Withholding::NoRegistrar { aor }));
                 continue;
             }
             user.standing = Standing::Published;
@@ -379,17 +432,24 @@ impl Engine {
                 resolved.push(Arc::clone(now));
             }
         }
-        gone.sort_by_key(UserChange::user);
-        resolved.sort_by_key(|resolved| resolved.user);
-        outcome.users = gone;
-        for id in concerned {
-            if let Some(Standing::Withheld(why)) = self.users.get(&id).map(|user| &user.standing)
-                && standings.get(&id) != Some(&Standing::Withheld(why.clone()))
-            {
-                outcome.users.push(UserChange::Withheld { user: id, why: why.clone() });
-            }
-        }
-        outcome.users.extend(resolved.into_iter().map(UserChange::Resolved));
+        gone.sort_unstable_by_key(UserChange::user);
+        withheld.sort_unstable_by_key(UserChange::user);
+        // Next to each other who share a set: what is made of it is at hand.
+        resolved.sort_unstable_by(|one, other| {
+            let place = |resolved: &Resolved| resolved.shared.container;
+            (place(one), &one.shared.groups, one.user).cmp(&(place(other), &other.shared.groups, other.user))
+        });
+        let mut users = gone;
+        users.extend(withheld);
+        users.extend(resolved.into_iter().map(UserChange::Resolved));
+        Outcome { users, examined }
+    }
+
+    /// Notes that a user's document is withheld, and tells it if that is new.
+    fn withhold(&mut self, id: ObjectId, why: Withholding) -> Option<UserChange> {
+        let user = self.users.get_mut(&id)?;
+        let standing = Standing::Withheld(Box::new(why.clone()));
+        (std::mem::replace(&mut user.standing, standing.clone()) != standing).then_some(UserChange::Withheld { user: id, why })
     }
 }
 

@@ -182,7 +182,8 @@ impl<'a> Case<'a> {
     ) -> Self {
         let container = container_of(snapshot, object.id);
         let chain = Chain::of(snapshot, sources, container);
-        let groups = Relevant::of(snapshot, sources).groups(snapshot, &chain, object.id);
+        let mut groups = Vec::new();
+        Relevant::of(snapshot, sources).groups(snapshot, &chain, object.id, &mut groups);
         let set = shared(sources, &chain, container, &groups, witness);
         Self { snapshot, config, sources, object, chain, set }
     }
@@ -232,7 +233,7 @@ impl<'a> Case<'a> {
                 return case.decide(&mut Silent).aor.as_ref() == Some(aor);
             }
             let given = identity::addresses(&self.config.identity, &other.attributes, &mut Vec::new());
-            given.and_then(|given| given.values.first()?.to_string().parse::<Aor>().ok()).as_ref() == Some(aor)
+            given.is_some_and(|(primary, _)| primary == *aor)
         };
         others.filter(|other| rank(other) < rank(self.object)).filter(claims).min_by_key(|other| rank(other)).map(|other| other.id)
     }

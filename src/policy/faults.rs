@@ -30,7 +30,7 @@ impl Engine {
             }
         }
         for (id, user) in &self.users {
-            for held in &user.faults {
+            for held in user.amiss.iter().flat_map(|amiss| &amiss.faults) {
                 listed.held(Some(*id), held);
             }
             listed.standing(*id, &user.standing, &self.config.identity.aor);
@@ -61,7 +61,7 @@ impl Engine {
     fn wants(&self) -> BTreeMap<&Want, (BTreeSet<Option<ObjectId>>, usize)> {
         let mut wants: BTreeMap<&Want, (BTreeSet<Option<ObjectId>>, usize)> = BTreeMap::new();
         for user in self.users.values() {
-            for want in user.shared.wants.iter().chain(&user.wants) {
+            for want in user.shared.wants.iter().chain(user.amiss.iter().flat_map(|amiss| &amiss.wants)) {
                 let (containers, users) = wants.entry(want).or_default();
                 containers.insert(user.shared.container);
                 *users += 1;
@@ -154,12 +154,18 @@ impl Listed<'_> {
                 let remedy = format!("nothing has to be done if nobody phones as this user; else fill one of {}", attributes.join(", "));
                 self.object(Severity::Note, "account.no-address", id, None, what, remedy);
             }
-            Standing::Withheld(Withholding::NoRegistrar { aor }) => {
+            Standing::Withheld(why) => self.withheld(id, why),
+        }
+    }
+
+    fn withheld(&mut self, id: ObjectId, why: &Withholding) {
+        match why {
+            Withholding::NoRegistrar { aor } => {
                 let what = format!("{aor} has no registrar: no document is published, and the last good one stays");
                 let remedy = "set sip.registrar for the user, for example on the domain: `sip.registrar = 10 0 sips:reg.corp.example`";
                 self.object(Severity::Error, "account.no-registrar", id, None, what, remedy.into());
             }
-            Standing::Withheld(Withholding::AddressTaken { aor, owner }) => {
+            Withholding::AddressTaken { aor, owner } => {
                 let owner = self.dn(*owner);
                 let what = format!("{aor} belongs to the older entry `{owner}`: this user gets no document");
                 let remedy = "give one of the two another address; the older entry keeps it meanwhile";

@@ -109,7 +109,7 @@ fn addresses(config: &PolicyConfig, attributes: &Attributes) -> impl Iterator<It
     let own = Sources::user_lines(attributes);
     let lines = own.into_iter().flat_map(|policy| policy.edits).filter(|edit| edit.setting == Setting::ACCOUNT_AOR);
     let of_lines = lines.flat_map(|edit| edit.base.into_iter().flat_map(|base| base.values).chain(edit.appends).collect::<Vec<_>>());
-    let values: Vec<_> = given.into_iter().flat_map(|given| given.values).chain(of_lines).collect();
+    let values: Vec<_> = given.into_iter().flat_map(|(_, given)| given.values.to_vec()).chain(of_lines).collect();
     values.into_iter().filter_map(|value| value.to_string().parse().ok())
 }
 

@@ -40,16 +40,16 @@ impl Default for IdentityConfig {
 pub(crate) struct Given<'a> {
     pub(crate) setting: Setting,
     pub(crate) attribute: &'a str,
-    pub(crate) values: Vec<Value>,
+    pub(crate) values: Arc<[Value]>,
 }
 
 /// The most values of one identity attribute that are read: past any person's addresses.
 const VALUES_MAX: usize = 100;
 
-/// The user's addresses, sorted, each once: the first is the primary one.
-pub(crate) fn addresses<'a>(config: &'a IdentityConfig, attributes: &Attributes, faults: &mut Vec<HeldFault>) -> Option<Given<'a>> {
+/// The user's addresses, sorted, each once; the first is the primary one, and also comes by itself.
+pub(crate) fn addresses<'a>(config: &'a IdentityConfig, attributes: &Attributes, faults: &mut Vec<HeldFault>) -> Option<(Aor, Given<'a>)> {
     for attribute in &config.aor {
-        let mut aors: Vec<Aor> = Vec::new();
+        let mut aors: Vec<(Aor, Value)> = Vec::new();
         for text in attributes.texts(attribute).take(VALUES_MAX) {
             let text = text.trim();
             let address = match scheme(text) {
@@ -58,18 +58,19 @@ pub(crate) fn addresses<'a>(config: &'a IdentityConfig, attributes: &Attributes,
                 None => format!("sip:{text}").parse(),
             };
             match address {
-                Ok(aor) => aors.push(aor),
+                Ok(aor) => aors.extend(aor_value(&aor, attribute, faults).map(|value| (aor, value))),
                 Err(error) => {
                     let remedy = "write `sip:user@domain`; until then the next address or attribute is used";
                     held(faults, attribute, text, warning("identity.aor", 0, error.to_string(), remedy.into()));
                 }
             }
         }
-        aors.sort();
-        aors.dedup();
-        let values: Vec<Value> = aors.iter().filter_map(|aor| aor_value(aor, attribute, faults)).collect();
-        if !values.is_empty() {
-            return Some(Given { setting: Setting::ACCOUNT_AOR, attribute, values });
+        aors.sort_by(|(one, _), (other, _)| one.cmp(other));
+        aors.dedup_by(|(again, _), (first, _)| again == first);
+        if let Some((primary, _)) = aors.first() {
+            let primary = primary.clone();
+            let values = aors.into_iter().map(|(_, value)| value).collect();
+            return Some((primary, Given { setting: Setting::ACCOUNT_AOR, attribute, values }));
         }
     }
     None
@@ -77,6 +78,9 @@ pub(crate) fn addresses<'a>(config: &'a IdentityConfig, attributes: &Attributes,
 
 /// An address as a value of `account.aor`.
 fn aor_value(aor: &Aor, attribute: &str, faults: &mut Vec<HeldFault>) -> Option<Value> {
+    if is_plain(aor.as_str()) {
+        return Some(Value::Uri(aor.as_str().into()));
+    }
     match Setting::ACCOUNT_AOR.spec().kind.parse(aor.as_str()) {
         Ok(value) => Some(value),
         Err(error) => {
@@ -87,19 +91,37 @@ fn aor_value(aor: &Aor, attribute: &str, faults: &mut Vec<HeldFault>) -> Option<
     }
 }
 
+/// Whether a URI is canonical at first sight, as nearly all are: `sip:` with a user of letters, digits, dots and hyphens at a
+/// domain in lower case. The parser of values would give it back as it is, and take ten times as long.
+fn is_plain(uri: &str) -> bool {
+    let Some((user, host)) = uri.strip_prefix("sip:").and_then(|rest| rest.split_once('@')) else { return false };
+    let is_label = |label: &str| {
+        let begins = label.starts_with(|c: char| c.is_ascii_lowercase());
+        begins && label.len() < 64 && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    let is_user = !user.is_empty() && user.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    is_user && host.len() < 200 && host.split('.').all(is_label)
+}
+
+/// Whether a telephone URI is canonical at first sight: a global number of digits.
+fn is_plain_tel(uri: &str) -> bool {
+    let digits = uri.strip_prefix("tel:+").unwrap_or_default();
+    !digits.is_empty() && digits.len() <= 32 && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Everything else that the user's attributes say. `domain` is that of the primary address.
 pub(crate) fn others<'a>(
     config: &'a IdentityConfig,
     attributes: &Attributes,
     domain: &str,
     faults: &mut Vec<HeldFault>,
-    given: &mut Vec<Given<'a>>,
+    give: &mut impl FnMut(Given<'a>),
 ) {
     if let Some(attribute) = config.display_name.iter().find(|attribute| attributes.text(attribute).is_some()) {
-        text(attributes, attribute, Setting::ACCOUNT_DISPLAY_NAME, faults, given);
+        text(attributes, attribute, Setting::ACCOUNT_DISPLAY_NAME, faults, give);
     }
-    telephones(config, attributes, domain, faults, given);
-    text(attributes, "SIPIdentityUserName", Setting::ACCOUNT_AUTH_USER, faults, given);
+    telephones(config, attributes, domain, faults, give);
+    text(attributes, "SIPIdentityUserName", Setting::ACCOUNT_AUTH_USER, faults, give);
     // H.350.4 §4: an address is a URI or a bare host; it has no priority and no weight.
     for (attribute, setting) in
         [("SIPIdentityRegistrarAddress", Setting::SIP_REGISTRAR), ("SIPIdentityProxyAddress", Setting::SIP_OUTBOUND_PROXY)]
@@ -118,16 +140,16 @@ pub(crate) fn others<'a>(
         }
         if !values.is_empty() {
             values.sort_by_cached_key(Value::to_string);
-            given.push(Given { setting, attribute, values });
+            give(Given { setting, attribute, values: values.into() });
         }
     }
 }
 
 /// A setting that is the text of an attribute.
-fn text<'a>(attributes: &Attributes, attribute: &'a str, setting: Setting, faults: &mut Vec<HeldFault>, given: &mut Vec<Given<'a>>) {
+fn text<'a>(attributes: &Attributes, attribute: &'a str, setting: Setting, faults: &mut Vec<HeldFault>, give: &mut impl FnMut(Given<'a>)) {
     let Some(text) = attributes.text(attribute) else { return };
     match setting.spec().kind.parse(text) {
-        Ok(value) => given.push(Given { setting, attribute, values: vec![value] }),
+        Ok(value) => give(Given { setting, attribute, values: [value].into() }),
         Err(error) => {
             let remedy = format!("write {}", error.expected);
             held(faults, attribute, text, warning("identity.text", 0, error.why.to_string(), remedy));
@@ -140,25 +162,31 @@ fn telephones<'a>(
     attributes: &Attributes,
     domain: &str,
     faults: &mut Vec<HeldFault>,
-    given: &mut Vec<Given<'a>>,
+    give: &mut impl FnMut(Given<'a>),
 ) {
     let mut tels: Vec<Value> = Vec::new();
     let mut from = None;
     for attribute in &config.tel {
-        let mut some: Vec<(String, Value)> = Vec::new();
+        let mut some: Vec<Value> = Vec::new();
         for text in attributes.texts(attribute).take(VALUES_MAX) {
             // An ipPhone may hold a SIP address: another identity, and not a number.
             let Some(uri) = tel_uri(text.trim(), domain) else { continue };
+            if is_plain_tel(&uri) {
+                some.push(Value::Uri(uri.into()));
+                continue;
+            }
             match ValueKind::TelUri.parse(&uri) {
-                Ok(value) => some.push((value.to_string(), value)),
+                Ok(value) => some.push(value),
                 Err(error) => {
                     let remedy = format!("write the number as +49 30 12345, or as {}", error.expected);
                     held(faults, attribute, text, warning("identity.tel", 0, error.why.to_string(), remedy));
                 }
             }
         }
-        some.sort_by(|(a, _), (b, _)| a.cmp(b));
-        for (_, value) in some {
+        if some.len() > 1 {
+            some.sort_by_cached_key(Value::to_string);
+        }
+        for value in some {
             if !tels.iter().any(|held| held.is_same_element(&value)) {
                 from.get_or_insert(attribute.as_str());
                 tels.push(value);
@@ -166,7 +194,7 @@ fn telephones<'a>(
         }
     }
     if let Some(attribute) = from {
-        given.push(Given { setting: Setting::ACCOUNT_TEL, attribute, values: tels });
+        give(Given { setting: Setting::ACCOUNT_TEL, attribute, values: tels.into() });
     }
 }
 
@@ -181,10 +209,11 @@ fn tel_uri(text: &str, domain: &str) -> Option<String> {
     }
     let (number, extension) = split_extension(text);
     // `+49 (0)30 …`: the zero is dialled inside the country only (DIN 5008, and half of all directories).
-    let number = if number.starts_with('+') { number.replacen("(0)", "", 1) } else { number.to_owned() };
-    let mut uri = String::from("tel:");
+    let (before, after) = if number.starts_with('+') { number.split_once("(0)").unwrap_or((number, "")) } else { (number, "") };
+    let mut uri = String::with_capacity(number.len() + 32);
+    uri.push_str("tel:");
     // RFC 3966 §3: visual separators do not count; `/` and spaces are what people write instead.
-    uri.extend(number.chars().filter(|c| !(c.is_whitespace() || matches!(c, '-' | '.' | '(' | ')' | '/'))));
+    uri.extend(before.chars().chain(after.chars()).filter(|c| !(c.is_whitespace() || matches!(c, '-' | '.' | '(' | ')' | '/'))));
     if let Some(extension) = extension {
         uri.push_str(";ext=");
         uri.extend(extension.chars().filter(|c| !c.is_whitespace()));
@@ -240,10 +269,9 @@ mod tests {
         let config = IdentityConfig::default();
         let mut faults = Vec::new();
         let mut given = Vec::new();
-        if let Some(aor) = addresses(&config, &attributes, &mut faults) {
-            let domain = aor.values[0].to_string().parse::<Aor>().unwrap().domain().to_owned();
+        if let Some((primary, aor)) = addresses(&config, &attributes, &mut faults) {
             given.push(aor);
-            others(&config, &attributes, &domain, &mut faults, &mut given);
+            others(&config, &attributes, primary.domain(), &mut faults, &mut |other| given.push(other));
         }
         let mut out: Vec<String> = given.iter().map(|g| format!("{} ({}) {}", g.setting, g.attribute, shown(&g.values))).collect();
         out.extend(faults.iter().map(|f| format!("{} {}: {}", f.fault.code, f.attribute, f.value)));
@@ -337,5 +365,19 @@ mod tests {
         let attributes: Attributes = [("whenCreated", b"19700101000001.0Z".to_vec())].into_iter().collect();
         assert_eq!(created(&attributes), Some(1000));
         assert_eq!(created(&Attributes::new()), None);
+    }
+
+    proptest::proptest! {
+        /// What is taken for canonical at first sight is what the parser gives back.
+        #[test]
+        fn plain_is_canonical(user in "[A-Za-z0-9._~-]{0,6}", host in "[a-zA-Z0-9.-]{0,12}", digits in "[0-9-]{0,34}") {
+            let (sip, tel) = (format!("sip:{user}@{host}"), format!("tel:+{digits}"));
+            if is_plain(&sip) {
+                proptest::prop_assert_eq!(ValueKind::SipUri.parse(&sip), Ok(Value::Uri(sip.into())));
+            }
+            if is_plain_tel(&tel) {
+                proptest::prop_assert_eq!(ValueKind::TelUri.parse(&tel), Ok(Value::Uri(tel.into())));
+            }
+        }
     }
 }

@@ -9,7 +9,8 @@ use crate::model::{Aor, ObjectId};
 /// What differs for users, and what it cost to find out.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// Gone first, then withheld, then resolved; within each by user. Only users for whom something differs.
+    /// Gone first, then withheld, by user; then resolved, those next to each other who share a set. Only users for whom
+    /// something differs.
     pub users: Vec<UserChange>,
     /// How many users were resolved anew to find that out.
     pub examined: usize,

@@ -12,7 +12,7 @@ use super::object::{HeldFault, PolicyObject, Since};
 use super::resolve::{Fold, Slot, Step, admits, is_server_list, sort_servers};
 use super::resolved::{Decision, ResolvedSet, Want};
 use super::sources::Sources;
-use super::spread;
+use super::spread::{self, Permutation};
 use super::value::Value;
 use super::witness::{Dropped, Origin, Witness};
 use crate::model::Aor;
@@ -40,8 +40,15 @@ pub(crate) struct Own {
 /// Server lists in users' orders, made once for all users who have the same.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
-    hashes: HashMap<Setting, Box<[u64]>>,
-    lists: HashMap<(Setting, u64), Arc<[Value]>>,
+    lists: Vec<(Setting, Ordered)>,
+    permutation: Permutation,
+}
+
+/// One list in the orders that users have had.
+#[derive(Debug, Default)]
+struct Ordered {
+    hashes: Box<[u64]>,
+    by_order: HashMap<u64, Arc<[Value]>>,
 }
 
 /// Whose layer is decided, and on top of what.
@@ -64,17 +71,17 @@ impl Personal<'_> {
         let attributes = &self.user.attributes;
 
         // The address first: its domain says where a local telephone number is local.
-        if let Some(given) = identity::addresses(self.identity, attributes, &mut own.faults) {
+        if let Some((aor, given)) = identity::addresses(self.identity, attributes, &mut own.faults) {
+            own.aor = Some(aor);
             self.give(&mut slots, given, fold.witness);
         }
-        self.lines(&mut slots, &mut fold, &policies, |setting| setting == Setting::ACCOUNT_AOR);
-        own.aor = primary(&slots);
+        if !policies.is_empty() {
+            self.lines(&mut slots, &mut fold, &policies, |setting| setting == Setting::ACCOUNT_AOR);
+            own.aor = primary(&slots);
+        }
         if let Some(aor) = &own.aor {
-            let mut given = Vec::with_capacity(4);
-            identity::others(self.identity, attributes, aor.domain(), &mut own.faults, &mut given);
-            for given in given {
-                self.give(&mut slots, given, fold.witness);
-            }
+            let mut give = |given: Given<'_>| self.give(&mut slots, given, fold.witness);
+            identity::others(self.identity, attributes, aor.domain(), &mut own.faults, &mut give);
         }
         self.lines(&mut slots, &mut fold, &policies, |setting| setting != Setting::ACCOUNT_AOR);
         (own.wants, own.roles) = (fold.wants, fold.roles);
@@ -130,7 +137,7 @@ impl Personal<'_> {
             return;
         }
         witness.replaced(setting, &origin, &values);
-        slot.decision = Some(Decision { values: values.into(), source: origin.source() });
+        slot.decision = Some(Decision { values, source: origin.source() });
     }
 
     /// The slot of a setting, begun with what is shared.
@@ -156,8 +163,8 @@ impl Personal<'_> {
             }
             if is_server_list(setting) && sort_servers(&mut decision) {
                 let hashes: Vec<u64> = decision.values.iter().map(spread::server_hash).collect();
-                let permutation = spread::permutation(user, &decision.values, &hashes);
-                decision.values = spread::permuted(&decision.values, &permutation);
+                orders.permutation.find(user, &decision.values, &hashes);
+                decision.values = orders.permutation.apply(&decision.values);
             }
             own.push((setting, decision));
         }
@@ -177,12 +184,17 @@ impl Personal<'_> {
 
 impl Orders {
     fn of(&mut self, user: u64, setting: Setting, values: &Arc<[Value]>) -> Arc<[Value]> {
-        let hashes = self.hashes.entry(setting).or_insert_with(|| values.iter().map(spread::server_hash).collect());
-        let permutation = spread::permutation(user, values, hashes);
-        let list = || spread::permuted(values, &permutation);
-        match spread::packed(&permutation) {
-            Some(packed) => Arc::clone(self.lists.entry((setting, packed)).or_insert_with(list)),
-            None => list(),
+        let Self { lists, permutation } = self;
+        let at = lists.iter().position(|(held, _)| *held == setting).unwrap_or_else(|| {
+            let hashes = values.iter().map(spread::server_hash).collect();
+            lists.push((setting, Ordered { hashes, by_order: HashMap::new() }));
+            lists.len() - 1
+        });
+        let (_, list) = &mut lists[at];
+        permutation.find(user, values, &list.hashes);
+        match permutation.packed() {
+            Some(packed) => Arc::clone(list.by_order.entry(packed).or_insert_with(|| permutation.apply(values))),
+            None => permutation.apply(values),
         }
     }
 }

@@ -4,7 +4,6 @@
 //! shares with others.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use super::grammar::Filter;
 use super::layers::Chain;
@@ -20,7 +19,7 @@ pub(crate) struct Relevant {
     /// Those that any filter names, too.
     anywhere: BTreeSet<ObjectId>,
     /// What is found above a group, itself included: sorted, only what counts. Filled when asked.
-    above: HashMap<ObjectId, Arc<[ObjectId]>>,
+    above: HashMap<ObjectId, Box<[ObjectId]>>,
 }
 
 impl Relevant {
@@ -37,40 +36,33 @@ impl Relevant {
         Self { everywhere, anywhere, above: HashMap::new() }
     }
 
-    /// The user's groups that can make a difference below this chain, sorted.
-    pub(crate) fn groups(&mut self, snapshot: &Snapshot, chain: &Chain, user: ObjectId) -> Vec<ObjectId> {
-        let mut groups = Vec::new();
+    /// Puts the user's groups that can make a difference below this chain into `groups`, sorted.
+    pub(crate) fn groups(&mut self, snapshot: &Snapshot, chain: &Chain, user: ObjectId, groups: &mut Vec<ObjectId>) {
+        groups.clear();
         if self.anywhere.is_empty() {
-            return groups;
+            return;
         }
         for group in snapshot.groups_of(user) {
-            let above = self.above(snapshot, group);
             let counts = |id: &&ObjectId| self.everywhere.contains(id) || chain.filters.binary_search(id).is_ok();
+            let above = self.above.entry(group).or_insert_with(|| above(&self.anywhere, snapshot, group));
             groups.extend(above.iter().filter(counts).copied());
         }
         groups.sort_unstable();
         groups.dedup();
-        groups
     }
 
     /// Whether a change of who is in the group can make a difference to anybody.
     pub(crate) fn concerns(&mut self, snapshot: &Snapshot, group: ObjectId) -> bool {
-        !self.anywhere.is_empty() && !self.above(snapshot, group).is_empty()
+        !self.anywhere.is_empty() && !self.above.entry(group).or_insert_with(|| above(&self.anywhere, snapshot, group)).is_empty()
     }
+}
 
-    fn above(&mut self, snapshot: &Snapshot, group: ObjectId) -> Arc<[ObjectId]> {
-        if let Some(above) = self.above.get(&group) {
-            return Arc::clone(above);
-        }
-        let itself = std::iter::once(group);
-        let mut found: Vec<ObjectId> =
-            snapshot.transitive_groups(group).into_iter().chain(itself).filter(|id| self.anywhere.contains(id)).collect();
-        found.sort_unstable();
-        found.dedup();
-        let above: Arc<[ObjectId]> = found.into();
-        self.above.insert(group, Arc::clone(&above));
-        above
-    }
+/// What is found above a group, itself included, as far as it counts.
+fn above(anywhere: &BTreeSet<ObjectId>, snapshot: &Snapshot, group: ObjectId) -> Box<[ObjectId]> {
+    let itself = std::iter::once(group);
+    let found: BTreeSet<ObjectId> =
+        snapshot.transitive_groups(group).into_iter().chain(itself).filter(|id| anywhere.contains(id)).collect();
+    found.into_iter().collect()
 }
 
 fn named(filter: &Filter) -> Option<&Dn> {

@@ -11,8 +11,8 @@ use crate::model::ObjectId;
 /// A list longer than this is not remembered by its order: a permutation is kept as 4 bits an element.
 const PACKED_MAX: usize = 16;
 
-/// Sorts a server list by priority. Within one priority the order is by weight, then URI, until [`permutation`] makes
-/// it a user's. Gives whether some servers share a priority, so that users differ.
+/// Sorts a server list by priority. Within one priority the order is by weight, then URI, until a
+/// [`Permutation`] makes it a user's. Gives whether some servers share a priority, so that users differ.
 pub(crate) fn sort(values: &mut [Value]) -> bool {
     fn key(value: &Value) -> (u16, u16, &str) {
         server(value).map_or((u16::MAX, 0, ""), |s| (s.priority, u16::MAX - s.weight, &s.uri))
@@ -39,31 +39,34 @@ pub(crate) fn user_hash(user: ObjectId) -> u64 {
     mix(mix(high) ^ low)
 }
 
-/// The user's order of a list that [`sort`] sorted: indices into it. `hashes` are those of its servers.
-pub(crate) fn permutation(user: u64, values: &[Value], hashes: &[u64]) -> Vec<u8> {
-    let key = |index: u8| {
-        let index = usize::from(index);
-        let weight = values.get(index).and_then(server).map_or(0, |server| server.weight);
-        (values.get(index).map_or(u16::MAX, priority), score(mix(user ^ hashes.get(index).copied().unwrap_or_default()), weight))
-    };
-    let mut order: Vec<(u8, (u16, Score))> = (0..=u8::MAX).take(values.len()).map(|index| (index, key(index))).collect();
-    order.sort_by(|(_, (p, a)), (_, (q, b))| p.cmp(q).then_with(|| b.compare(a)));
-    order.into_iter().map(|(index, _)| index).collect()
-}
+/// A user's order of a list; kept to be used again, so that a user costs no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Permutation(Vec<(u16, Score, u16)>);
 
-/// A permutation as a number, to remember lists by.
-pub(crate) fn packed(permutation: &[u8]) -> Option<u64> {
-    (permutation.len() <= PACKED_MAX).then(|| permutation.iter().fold(1, |packed, index| packed << 4 | u64::from(*index)))
-}
+impl Permutation {
+    /// Finds the user's order of a list that [`sort`] sorted. `hashes` are those of its servers.
+    pub(crate) fn find(&mut self, user: u64, values: &[Value], hashes: &[u64]) {
+        self.0.clear();
+        for ((value, hash), index) in values.iter().zip(hashes).zip(0..=u16::MAX) {
+            let weight = server(value).map_or(0, |server| server.weight);
+            self.0.push((priority(value), score(mix(user ^ hash), weight), index));
+        }
+        self.0.sort_by(|(p, a, _), (q, b, _)| p.cmp(q).then_with(|| b.compare(a)));
+    }
 
-/// The values in the order of a permutation; those past its reach keep their place.
-pub(crate) fn permuted(values: &[Value], permutation: &[u8]) -> Arc<[Value]> {
-    let first = permutation.iter().filter_map(|index| values.get(usize::from(*index)));
-    first.chain(values.iter().skip(permutation.len())).cloned().collect()
+    /// As a number, to remember lists by.
+    pub(crate) fn packed(&self) -> Option<u64> {
+        (self.0.len() <= PACKED_MAX).then(|| self.0.iter().fold(1, |packed, (_, _, index)| packed << 4 | u64::from(*index)))
+    }
+
+    /// The values in this order.
+    pub(crate) fn apply(&self, values: &[Value]) -> Arc<[Value]> {
+        self.0.iter().filter_map(|(_, _, index)| values.get(usize::from(*index))).cloned().collect()
+    }
 }
 
 /// How strongly a server claims a user.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Score {
     /// Whether it has a weight at all. RFC 2782: beside servers with a weight, those of weight 0 come last.
     weighted: bool,
@@ -135,8 +138,9 @@ mod tests {
             .collect();
         sort(&mut values);
         let hashes: Vec<u64> = values.iter().map(server_hash).collect();
-        let permutation = permutation(user_hash(user), &values, &hashes);
-        permuted(&values, &permutation).iter().map(|v| server(v).unwrap().uri[5..].split('.').next().unwrap().to_owned()).collect()
+        let mut permutation = Permutation::default();
+        permutation.find(user_hash(user), &values, &hashes);
+        permutation.apply(&values).iter().map(|v| server(v).unwrap().uri[5..].split('.').next().unwrap().to_owned()).collect()
     }
 
     fn first_choices(users: u32, servers: &[(u16, u16, &str)]) -> BTreeMap<String, u32> {
@@ -199,6 +203,8 @@ mod tests {
 
     #[test]
     fn permutations_are_numbers() {
+        let score = score(1, 1);
+        let packed = |order: &[u16]| Permutation(order.iter().map(|index| (10, score, *index)).collect()).packed();
         assert_eq!(packed(&[0, 1]), Some(0x101));
         assert_ne!(packed(&[1, 0]), packed(&[0, 1]));
         assert_eq!(packed(&[0; 17]), None);

@@ -112,6 +112,8 @@ impl Case {
             ("changed", pick(outcome, |change| if let UserChange::Resolved(r) = change { Some(name(r.user)) } else { None })),
         ] {
             if !users.is_empty() {
+                let mut users = users;
+                users.sort();
                 out.push(format!("{kind} {}", users.join(" ")));
             }
         }

@@ -305,7 +305,7 @@ fn follow(told: &mut Told, outcome: &Outcome, engine: &Engine) {
     }
     withheld.retain(|user, _| engine.users.get(user).is_some_and(|user| matches!(user.standing, Standing::Withheld(_))));
     for (id, user) in &engine.users {
-        let why = if let Standing::Withheld(why) = &user.standing { Some(why) } else { None };
+        let why = if let Standing::Withheld(why) = &user.standing { Some(&**why) } else { None };
         assert_eq!(withheld.get(id), why);
     }
     for resolved in engine.users() {
