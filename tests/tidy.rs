@@ -210,6 +210,24 @@ fn nothing_is_left_open() {
     assert!(wrong.is_empty(), "left open:\n{}", wrong.join("\n"));
 }
 
+/// Every code of a fault stands in a table for admins. Told by the codes' first words that nothing else in the sources begins with.
+#[test]
+fn every_fault_is_documented() {
+    let docs: String = ["docs/operations.md", "docs/policy.md"].iter().map(|page| fs::read_to_string(root().join(page)).unwrap()).collect();
+    let mut codes = BTreeSet::new();
+    for path in sources().iter().filter(|path| !is_test(path)) {
+        for literal in code(path).split('"') {
+            let known = ["ldif.", "ldap.", "store.", "listen.", "group."].iter().any(|word| literal.starts_with(word));
+            if known && literal.split('.').count() == 2 && literal.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'.') {
+                codes.insert(literal.to_owned());
+            }
+        }
+    }
+    assert!(codes.len() > 8, "{codes:?}");
+    codes.retain(|code| !docs.contains(&format!("`{code}`")));
+    assert!(codes.is_empty(), "in no table of docs/operations.md or docs/policy.md: {codes:?}");
+}
+
 /// The test of the tests: a wrong import is seen, whichever way it is written.
 #[test]
 fn imports_are_seen() {
