@@ -110,6 +110,21 @@ fn liblinphone_proves_its_password() {
     }
 }
 
+/// ITU-T H.350.4: the secret is an attribute of the user's entry, and no file holds it.
+#[test]
+fn liblinphone_proves_a_password_of_the_directory() {
+    let _shared = shared();
+    let slapd = Slapd::start(&sample());
+    slapd.modify(
+        "dn: uid=anna,ou=Sales,ou=Berlin,dc=corp,dc=example\nchangetype: modify\nadd: objectClass\nobjectClass: SIPIdentity\n-\n\
+         add: SIPIdentityPassword\nSIPIdentityPassword: sesame\n",
+    );
+    let daemon = Serve::on(slapd.url()).config("[auth]\nmode = \"digest\"\nrealm = \"corp.example\"\n").start();
+    let phone = Linphone::subscribe(daemon.address, "udp", "sip:anna@corp.example", &["anna", "sesame", "SHA-256"]);
+    phone.document_with(&BERLIN);
+    phone.leave();
+}
+
 #[test]
 fn liblinphone_with_a_wrong_password_gets_nothing() {
     let _shared = shared();
