@@ -158,7 +158,8 @@ impl Directory {
                 let (group, who) = (pick(&self.of_class("cn"), group)?, pick(&all, who)?);
                 let name = self.dn(who);
                 let members = &mut self.0.get_mut(&group)?.members;
-                if members.values().any(|means| *means == Some(who)) {
+                // RFC 4511 §4.6: a value that is there, though of another's old name, cannot be added (attributeOrValueExists).
+                if members.contains_key(&name) || members.values().any(|means| *means == Some(who)) {
                     return None;
                 }
                 members.insert(name, Some(who));

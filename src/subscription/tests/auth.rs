@@ -180,7 +180,9 @@ fn nothing_larger_than_the_request_goes_to_a_stranger() {
         for from in [PHONE, "198.51.100.7:40000"] {
             let sent = bench.message(from, None, ask.text().as_bytes());
             let length = sent.iter().map(|sent| sent.text.len()).sum::<usize>();
-            assert!(length <= ask.text().len(), "{}{length}", ask.text());
+            // A challenge may have twice the size (docs/adr/0006), nothing else more than once.
+            let times = if sent.first().is_some_and(|sent| sent.start().starts_with("SIP/2.0 401")) { 2 } else { 1 };
+            assert!(length <= times * ask.text().len(), "{}{length}", ask.text());
             seen.push(sent.first().map_or("nothing".to_owned(), |sent| sent.start().to_owned()));
         }
     }
@@ -189,8 +191,8 @@ fn nothing_larger_than_the_request_goes_to_a_stranger() {
     SIP/2.0 401 Unauthorized
     SIP/2.0 401 Unauthorized
     SIP/2.0 401 Unauthorized
-    nothing
-    nothing
+    SIP/2.0 401 Unauthorized
+    SIP/2.0 401 Unauthorized
     SIP/2.0 200 OK
     SIP/2.0 200 OK
     SIP/2.0 200 OK
