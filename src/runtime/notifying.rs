@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 
 use super::until;
@@ -24,7 +24,7 @@ pub(super) enum Command {
     /// Who may log in.
     Credentials(Credentials),
     /// The documents are complete: SUBSCRIBEs are answered from now on.
-    Ready,
+    Ready(oneshot::Sender<()>),
 }
 
 /// Messages taken from the network before the rest is looked at.
@@ -100,7 +100,11 @@ fn obey(notifier: &mut Notifier, command: Command) {
         }
         Command::Withhold(aors) => notifier.withhold(aors),
         Command::Credentials(credentials) => notifier.set_credentials(credentials),
-        Command::Ready => notifier.set_ready(true),
+        Command::Ready(told) => {
+            notifier.set_ready(true);
+            // Nobody waits for it when the daemon is being stopped.
+            let _ = told.send(());
+        }
     }
 }
 

@@ -199,7 +199,10 @@ impl Watching {
         let snapshot = self.store.snapshot();
         let outcome = tokio::task::block_in_place(|| self.engine.load(&snapshot));
         let users = self.publish(outcome).await;
-        self.send(Command::Ready).await;
+        // Whoever is told that the daemon is ready may subscribe at once: the notifier has to know it first.
+        let (told, is_told) = oneshot::channel();
+        self.send(Command::Ready(told)).await;
+        let _ = is_told.await;
         info!("{} objects, {users} users resolved in {} ms", snapshot.len(), begun.elapsed().as_millis());
         let faults = self.tell_faults();
         if let Some(loaded) = self.loaded.take() {
