@@ -27,18 +27,21 @@ pub(crate) struct Addresses {
     by_aor: HashMap<Aor, Address>,
 }
 
+/// Who has an address, who else claims it, and what was told of it.
 #[derive(Debug, Default)]
-struct Address {
-    owner: Option<Claim>,
+pub(crate) struct Address {
+    pub(crate) owner: Option<Claim>,
     /// Sorted. Hardly ever anybody.
-    others: Vec<Claim>,
+    pub(crate) others: Vec<Claim>,
     told: Option<Arc<Resolved>>,
 }
 
-/// Who has an address, and who else claims it.
-pub(crate) struct Claimants {
-    pub(crate) owner: ObjectId,
-    pub(crate) others: Vec<ObjectId>,
+impl Address {
+    /// Notes what is published; whether it differs from what was.
+    pub(crate) fn publish(&mut self, resolved: &Arc<Resolved>) -> bool {
+        let before = self.told.replace(Arc::clone(resolved));
+        before.is_none_or(|before| !before.is_same(resolved))
+    }
 }
 
 impl Addresses {
@@ -79,28 +82,19 @@ impl Addresses {
         }
     }
 
-    /// Every address that somebody claims, or at which something was published.
-    pub(crate) fn all(&self) -> Vec<Aor> {
-        self.by_aor.keys().cloned().collect()
+    /// Every address that nobody claims.
+    pub(crate) fn unclaimed(&self) -> impl Iterator<Item = Aor> {
+        self.by_aor.iter().filter(|(_, address)| address.owner.is_none()).map(|(aor, _)| aor.clone())
     }
 
-    /// Who has the address, and who else claims it. `None`: nobody does.
-    pub(crate) fn claimants(&self, aor: &Aor) -> Option<Claimants> {
-        let address = self.by_aor.get(aor)?;
-        let owner = address.owner?.user;
-        Some(Claimants { owner, others: address.others.iter().map(|claim| claim.user).collect() })
+    /// What is known of an address.
+    pub(crate) fn get_mut(&mut self, aor: &Aor) -> Option<&mut Address> {
+        self.by_aor.get_mut(aor)
     }
 
     /// Who has the address.
     pub(crate) fn owner(&self, aor: &Aor) -> Option<ObjectId> {
         Some(self.by_aor.get(aor)?.owner?.user)
-    }
-
-    /// Notes what is published; whether it differs from what was.
-    pub(crate) fn publish(&mut self, resolved: &Arc<Resolved>) -> bool {
-        let Some(address) = self.by_aor.get_mut(&resolved.aor) else { return false };
-        let before = address.told.replace(Arc::clone(resolved));
-        before.is_none_or(|before| !before.is_same(resolved))
     }
 
     /// Notes that nobody has an address any more; gives the user of whom something was published there.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::addresses::{Addresses, Claim, Claimants};
+use super::addresses::{Addresses, Claim};
 use super::catalogue::Setting;
 use super::identity::{IdentityConfig, created};
 use super::impact::{self, Impact};
@@ -20,7 +20,7 @@ use super::resolved::{Resolved, ResolvedSet, Want};
 use super::sources::Sources;
 use super::witness::Silent;
 use crate::model::{Aor, Kind, ObjectId};
-use crate::store::{ChangeSet, Snapshot};
+use crate::store::{ChangeSet, Object, Snapshot};
 
 /// What the configuration says about policy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -100,10 +100,10 @@ struct Stale {
 }
 
 /// A user to be looked at. Sorted, so that users of one container follow each other and share what is at hand.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
     container: Option<ObjectId>,
-    user: ObjectId,
+    user: &'a Arc<Object>,
     /// Resolved anew in any case, or only if what is shared came out differently.
     is_certain: bool,
 }
@@ -147,13 +147,13 @@ impl Engine {
         self.filtering.clear();
         self.addresses.forget_claims();
         let mut before = std::mem::take(&mut self.users);
-        let users = snapshot.iter().filter(|object| object.kind == Kind::User).map(|object| (object.id, true));
-        let candidates = self.candidates(users);
+        let candidates = candidates(snapshot, snapshot.iter().map(|object| (object, true)));
         self.users.reserve(candidates.len());
         self.addresses.reserve(candidates.len());
         let mut round = Round::default();
         self.examine_all(&candidates, &Stale::default(), &mut before, &mut round);
-        self.settle(self.addresses.all(), round.examined)
+        round.touched.extend(self.addresses.unclaimed());
+        self.settle(round.touched, round.examined)
     }
 
     /// Takes the changes that lead from the snapshot seen last to this one, and resolves whom they can affect.
@@ -170,8 +170,8 @@ impl Engine {
                 self.remove(*id, &mut round);
             }
         }
-        let certain = impact.certain.iter().map(|id| (*id, true));
-        let candidates = self.candidates(certain.chain(possible.into_iter().map(|id| (id, false))));
+        let users = impact.certain.iter().map(|id| (*id, true)).chain(possible.into_iter().map(|id| (id, false)));
+        let candidates = candidates(snapshot, users.filter_map(|(id, is_certain)| Some((snapshot.get(id)?, is_certain))));
         let mut users = std::mem::take(&mut self.users);
         self.examine_all(&candidates, &stale, &mut users, &mut round);
         // Whom nobody looked at stays as it was.
@@ -269,36 +269,21 @@ impl Engine {
         stale
     }
 
-    /// Users with their containers, those of one container together.
-    fn candidates(&self, users: impl Iterator<Item = (ObjectId, bool)>) -> Vec<Candidate> {
-        // Users of one parent are of one container.
-        let mut containers: HashMap<ObjectId, Option<ObjectId>> = HashMap::new();
-        let mut candidates: Vec<Candidate> = Vec::new();
-        for (user, is_certain) in users {
-            let Some(object) = self.snapshot.get(user).filter(|object| object.kind == Kind::User) else { continue };
-            let of = |_: &ObjectId| container_of(&self.snapshot, user);
-            let container = object.parent.and_then(|parent| *containers.entry(parent).or_insert_with_key(of));
-            candidates.push(Candidate { container, user, is_certain });
-        }
-        candidates.sort_unstable();
-        candidates
-    }
-
     /// Looks at users; what was known of them is taken out of `before`.
-    fn examine_all(&mut self, candidates: &[Candidate], stale: &Stale, before: &mut HashMap<ObjectId, User>, round: &mut Round) {
+    fn examine_all(&mut self, candidates: &[Candidate<'_>], stale: &Stale, before: &mut HashMap<ObjectId, User>, round: &mut Round) {
         for run in candidates.chunk_by(|one, other| one.container == other.container) {
             let Some(Candidate { container, .. }) = run.first().copied() else { continue };
             let chain = self.chain(container);
             let mut sets = self.sets.remove(&container).unwrap_or_default();
             let mut groups = Vec::new();
             for candidate in run {
-                let id = candidate.user;
+                let id = candidate.user.id;
                 self.relevant.groups(&self.snapshot, &chain, id, &mut groups);
                 let held = self.held(&mut sets, &chain, container, &groups, stale);
                 let old = before.remove(&id);
                 match old {
                     Some(old) if !candidate.is_certain && self.is_untouched(id, &old, held) => drop(self.users.insert(id, old)),
-                    old => self.examine(id, &chain, held, old, round),
+                    old => self.examine(candidate.user, &chain, held, old, round),
                 }
             }
             self.sets.insert(container, sets);
@@ -335,9 +320,9 @@ impl Engine {
     }
 
     /// Resolves a user on top of the shared set.
-    fn examine(&mut self, id: ObjectId, chain: &Chain, held: &mut Held, old: Option<User>, round: &mut Round) {
+    fn examine(&mut self, object: &Object, chain: &Chain, held: &mut Held, old: Option<User>, round: &mut Round) {
         round.examined += 1;
-        let Some(object) = self.snapshot.get(id) else { return };
+        let id = object.id;
         let personal = Personal {
             snapshot: &self.snapshot,
             sources: &self.sources,
@@ -414,43 +399,64 @@ impl Engine {
         let mut withheld = Vec::new();
         let mut resolved: Vec<Arc<Resolved>> = Vec::new();
         for aor in touched {
-            let Some(Claimants { owner, others }) = self.addresses.claimants(&aor) else {
+            let Some(address) = self.addresses.get_mut(&aor) else { continue };
+            let Some(Claim { user: owner, .. }) = address.owner else {
                 gone.extend(self.addresses.withdraw(&aor).map(|user| UserChange::Gone { user, aor }));
                 continue;
             };
-            for user in others {
-                withheld.extend(self.withhold(user, Withholding::AddressTaken { aor: aor.clone(), owner }));
+            for Claim { user, .. } in &address.others {
+                withheld.extend(withhold(&mut self.users, *user, Some(owner)));
             }
             let Some(user) = self.users.get_mut(&owner) else { continue };
             let Some(now) = &user.resolved else { continue };
             if now.get(Setting::SIP_REGISTRAR).is_none() {
-                withheld.extend(self.withhold(owner, Withholding::NoRegistrar { aor }));
+                withheld.extend(withhold(&mut self.users, owner, None));
                 continue;
             }
             user.standing = Standing::Published;
-            if self.addresses.publish(now) {
+            if address.publish(now) {
                 resolved.push(Arc::clone(now));
             }
         }
         gone.sort_unstable_by_key(UserChange::user);
         withheld.sort_unstable_by_key(UserChange::user);
-        // Next to each other who share a set: what is made of it is at hand.
-        resolved.sort_unstable_by(|one, other| {
-            let place = |resolved: &Resolved| resolved.shared.container;
-            (place(one), &one.shared.groups, one.user).cmp(&(place(other), &other.shared.groups, other.user))
-        });
+        // Next to each other who are likely to share a set: what is made of it is at hand.
+        let place = |resolved: &Arc<Resolved>| (resolved.shared.container, resolved.user);
+        if !resolved.is_sorted_by_key(place) {
+            resolved.sort_unstable_by_key(place);
+        }
         let mut users = gone;
         users.extend(withheld);
         users.extend(resolved.into_iter().map(UserChange::Resolved));
         Outcome { users, examined }
     }
+}
 
-    /// Notes that a user's document is withheld, and tells it if that is new.
-    fn withhold(&mut self, id: ObjectId, why: Withholding) -> Option<UserChange> {
-        let user = self.users.get_mut(&id)?;
-        let standing = Standing::Withheld(Box::new(why.clone()));
-        (std::mem::replace(&mut user.standing, standing.clone()) != standing).then_some(UserChange::Withheld { user: id, why })
+/// Notes that a user's document is withheld, for want of a registrar or because the address is another's, and tells it if
+/// that is new.
+fn withhold(users: &mut HashMap<ObjectId, User>, id: ObjectId, owner: Option<ObjectId>) -> Option<UserChange> {
+    let user = users.get_mut(&id)?;
+    // As the user's own entry writes it.
+    let aor = user.resolved.as_ref()?.aor.clone();
+    let why = match owner {
+        Some(owner) => Withholding::AddressTaken { aor, owner },
+        None => Withholding::NoRegistrar { aor },
+    };
+    let standing = Standing::Withheld(Box::new(why.clone()));
+    (std::mem::replace(&mut user.standing, standing.clone()) != standing).then_some(UserChange::Withheld { user: id, why })
+}
+
+/// Users with their containers, those of one container together.
+fn candidates<'a>(snapshot: &Snapshot, objects: impl Iterator<Item = (&'a Arc<Object>, bool)>) -> Vec<Candidate<'a>> {
+    // What stands in one parent is of one container.
+    let mut containers: HashMap<ObjectId, Option<ObjectId>> = HashMap::new();
+    let mut candidates: Vec<Candidate<'a>> = Vec::new();
+    for (user, is_certain) in objects.filter(|(object, _)| object.kind == Kind::User) {
+        let container = user.parent.and_then(|parent| *containers.entry(parent).or_insert_with(|| container_of(snapshot, user.id)));
+        candidates.push(Candidate { container, user, is_certain });
     }
+    candidates.sort_unstable_by_key(|candidate| (candidate.container, candidate.user.id));
+    candidates
 }
 
 impl Stale {

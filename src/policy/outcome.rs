@@ -9,7 +9,7 @@ use crate::model::{Aor, ObjectId};
 /// What differs for users, and what it cost to find out.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// Gone first, then withheld, by user; then resolved, those next to each other who share a set. Only users for whom
+    /// Gone first, then withheld, by user; then resolved, by container and user. Only users for whom
     /// something differs.
     pub users: Vec<UserChange>,
     /// How many users were resolved anew to find that out.

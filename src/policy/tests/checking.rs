@@ -39,7 +39,7 @@ fn what_admins_get_wrong() {
             member: CN=gone2,OU=Berlin,DC=corp,DC=example
     ";
     insta::assert_snapshot!(faults(tree, &[]), @"
-    error account.address-taken CN=anna2,OU=Berlin,DC=corp,DC=example: sip:anna@corp.example belongs to the older entry `CN=anna,OU=Berlin,DC=corp,DC=example`: this user gets no document; give one of the two another address; the older entry keeps it meanwhile
+    error account.address-taken CN=anna2,OU=Berlin,DC=corp,DC=example: sip:ANNA@corp.example belongs to the older entry `CN=anna,OU=Berlin,DC=corp,DC=example`: this user gets no document; give one of the two another address; the older entry keeps it meanwhile
     warning group.dangling CN=staff,DC=corp,DC=example: the member `CN=gone,OU=Berlin,DC=corp,DC=example` is not there, nor 1 more member; take it out of the group, or look whether Dialcast's account may read it; it counts as soon as it is there
     warning policy.filter CN=p,OU=Berlin,DC=corp,DC=example: the filter names `CN=nowhere,DC=corp,DC=example`, and there is no such group: it admits nobody; write the group's name as it is now; a group that was moved or renamed has a new one
     warning policy.value OU=Berlin,DC=corp,DC=example (dialcastSetting: sip.expires = soon): column 15: `sip.expires`: `soon` does not fit; write a duration from 30 to 604800 seconds, for example `sip.expires = 30m`
