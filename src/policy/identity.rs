@@ -58,7 +58,7 @@ pub(crate) fn addresses<'a>(config: &'a IdentityConfig, attributes: &Attributes,
                 None => format!("sip:{text}").parse(),
             };
             match address {
-                Ok(aor) => aors.extend(aor_value(&aor, attribute, faults).map(|value| (aor, value))),
+                Ok(aor) => aors.extend(canonical(aor, attribute, faults)),
                 Err(error) => {
                     let remedy = "write `sip:user@domain`; until then the next address or attribute is used";
                     held(faults, attribute, text, warning("identity.aor", 0, error.to_string(), remedy.into()));
@@ -76,13 +76,14 @@ pub(crate) fn addresses<'a>(config: &'a IdentityConfig, attributes: &Attributes,
     None
 }
 
-/// An address as a value of `account.aor`.
-fn aor_value(aor: &Aor, attribute: &str, faults: &mut Vec<HeldFault>) -> Option<Value> {
+/// An address as the value of `account.aor` has it, and that value.
+fn canonical(aor: Aor, attribute: &str, faults: &mut Vec<HeldFault>) -> Option<(Aor, Value)> {
     if is_plain(aor.as_str()) {
-        return Some(Value::Uri(aor.as_str().into()));
+        let value = Value::Uri(aor.as_str().into());
+        return Some((aor, value));
     }
     match Setting::ACCOUNT_AOR.spec().kind.parse(aor.as_str()) {
-        Ok(value) => Some(value),
+        Ok(value) => Some((value.to_string().parse().unwrap_or(aor), value)),
         Err(error) => {
             let remedy = format!("write {}", error.expected);
             held(faults, attribute, aor.as_str(), warning("identity.aor", 0, error.why.to_string(), remedy));
