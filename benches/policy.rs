@@ -285,7 +285,7 @@ fn main() {
     let (memory, floor) = (copying, copying + hashing);
     let everything = resolving + rendering;
     let per_user = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(shape.users);
-    println!("{} shared sets, {:.1} MB of documents", sets.len(), octets as f64 / 1e6);
+    println!("{} shared sets, {} MB of documents", sets.len(), octets / 1_000_000);
     println!("resolve everybody      {:>9.1} ms   {:>6.2} µs a user", ms(resolving), per_user(resolving));
     println!("render everybody       {:>9.1} ms   {:>6.2} µs a user", ms(rendering), per_user(rendering));
     println!("both                   {:>9.1} ms   {:>6.2} µs a user   target: under 1000 ms", ms(everything), per_user(everything));

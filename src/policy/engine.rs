@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::addresses::{Addresses, Claim};
+use super::candidates::{ByContainer, Candidate, by_container, users_of};
 use super::catalogue::Setting;
 use super::identity::{IdentityConfig, created};
 use super::impact::{self, Impact};
-use super::layers::{Chain, container_of};
+use super::layers::Chain;
 use super::object::HeldFault;
 use super::outcome::{Outcome, UserChange, Withholding};
 use super::personal::{Orders, Personal};
-use super::relevant::Relevant;
+use super::relevant::{Direct, Relevant};
 use super::resolve::shared;
 use super::resolved::{Resolved, ResolvedSet, Want};
 use super::sources::Sources;
@@ -99,15 +100,6 @@ struct Stale {
     served: HashMap<ObjectId, BTreeSet<Arc<str>>>,
 }
 
-/// A user to be looked at. Sorted, so that users of one container follow each other and share what is at hand.
-#[derive(Clone, Copy)]
-struct Candidate<'a> {
-    container: Option<ObjectId>,
-    user: &'a Arc<Object>,
-    /// Resolved anew in any case, or only if what is shared came out differently.
-    is_certain: bool,
-}
-
 /// What a round brings about, besides the users themselves.
 #[derive(Default)]
 struct Round {
@@ -147,9 +139,21 @@ impl Engine {
         self.filtering.clear();
         self.addresses.forget_claims();
         let mut before = std::mem::take(&mut self.users);
-        let candidates = candidates(snapshot, snapshot.iter().map(|object| (object, true)));
-        self.users.reserve(candidates.len());
-        self.addresses.reserve(candidates.len());
+        let memberships = self.relevant.memberships(snapshot);
+        let users = snapshot.iter().filter(|object| object.kind == Kind::User);
+        // Both are sorted by the user.
+        let mut rest = memberships.as_slice();
+        let everybody = users.map(|user| {
+            let ahead = rest.iter().take_while(|(member, _)| *member < user.id).count();
+            let (_, from) = rest.split_at(ahead);
+            let own;
+            (own, rest) = from.split_at(from.iter().take_while(|(member, _)| *member == user.id).count());
+            Candidate { user, direct: Direct::Known(own), is_certain: true }
+        });
+        let candidates = by_container(snapshot, everybody);
+        let count = candidates.iter().map(|(_, users)| users.len()).sum();
+        self.users.reserve(count);
+        self.addresses.reserve(count);
         let mut round = Round::default();
         self.examine_all(&candidates, &Stale::default(), &mut before, &mut round);
         round.touched.extend(self.addresses.unclaimed());
@@ -171,7 +175,9 @@ impl Engine {
             }
         }
         let users = impact.certain.iter().map(|id| (*id, true)).chain(possible.into_iter().map(|id| (id, false)));
-        let candidates = candidates(snapshot, users.filter_map(|(id, is_certain)| Some((snapshot.get(id)?, is_certain))));
+        let users = users.filter_map(|(id, is_certain)| Some((snapshot.get(id)?, is_certain)));
+        let users = users.filter(|(object, _)| object.kind == Kind::User);
+        let candidates = by_container(snapshot, users.map(|(user, is_certain)| Candidate { user, direct: Direct::Asked, is_certain }));
         let mut users = std::mem::take(&mut self.users);
         self.examine_all(&candidates, &stale, &mut users, &mut round);
         // Whom nobody looked at stays as it was.
@@ -270,15 +276,15 @@ impl Engine {
     }
 
     /// Looks at users; what was known of them is taken out of `before`.
-    fn examine_all(&mut self, candidates: &[Candidate<'_>], stale: &Stale, before: &mut HashMap<ObjectId, User>, round: &mut Round) {
-        for run in candidates.chunk_by(|one, other| one.container == other.container) {
-            let Some(Candidate { container, .. }) = run.first().copied() else { continue };
+    fn examine_all(&mut self, candidates: &ByContainer<'_>, stale: &Stale, before: &mut HashMap<ObjectId, User>, round: &mut Round) {
+        for (container, users) in candidates {
+            let container = *container;
             let chain = self.chain(container);
             let mut sets = self.sets.remove(&container).unwrap_or_default();
             let mut groups = Vec::new();
-            for candidate in run {
+            for candidate in users {
                 let id = candidate.user.id;
-                self.relevant.groups(&self.snapshot, &chain, id, &mut groups);
+                self.relevant.groups(&self.snapshot, &chain, id, candidate.direct, &mut groups);
                 let held = self.held(&mut sets, &chain, container, &groups, stale);
                 let old = before.remove(&id);
                 match old {
@@ -446,40 +452,10 @@ fn withhold(users: &mut HashMap<ObjectId, User>, id: ObjectId, owner: Option<Obj
     (std::mem::replace(&mut user.standing, standing.clone()) != standing).then_some(UserChange::Withheld { user: id, why })
 }
 
-/// Users with their containers, those of one container together.
-fn candidates<'a>(snapshot: &Snapshot, objects: impl Iterator<Item = (&'a Arc<Object>, bool)>) -> Vec<Candidate<'a>> {
-    // What stands in one parent is of one container.
-    let mut containers: HashMap<ObjectId, Option<ObjectId>> = HashMap::new();
-    let mut candidates: Vec<Candidate<'a>> = Vec::new();
-    for (user, is_certain) in objects.filter(|(object, _)| object.kind == Kind::User) {
-        let container = user.parent.and_then(|parent| *containers.entry(parent).or_insert_with(|| container_of(snapshot, user.id)));
-        candidates.push(Candidate { container, user, is_certain });
-    }
-    candidates.sort_unstable_by_key(|candidate| (candidate.container, candidate.user.id));
-    candidates
-}
-
 impl Stale {
     fn covers(&self, set: &ResolvedSet) -> bool {
         self.containers.contains(&set.container)
             || set.groups.iter().any(|group| self.groups.contains(group))
             || set.container.and_then(|id| self.served.get(&id)).is_some_and(|roles| set.roles.iter().any(|role| roles.contains(role)))
     }
-}
-
-/// The users whose closest container this is.
-fn users_of(snapshot: &Snapshot, container: ObjectId) -> Vec<ObjectId> {
-    let mut users = Vec::new();
-    let mut open = vec![container];
-    while let Some(id) = open.pop() {
-        for object in snapshot.children(id) {
-            if object.kind == Kind::User {
-                users.push(object.id);
-            }
-            if !matches!(object.kind, Kind::Container(_)) {
-                open.push(object.id);
-            }
-        }
-    }
-    users
 }

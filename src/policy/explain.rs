@@ -11,7 +11,7 @@ use super::identity;
 use super::layers::{Chain, Layer, container_of};
 use super::personal::{Orders, Own, Personal};
 use super::recorder::{Line, Place, Recorder};
-use super::relevant::Relevant;
+use super::relevant::{Direct, Relevant};
 use super::resolve::{admits, shared};
 use super::resolved::{Decision, ResolvedSet};
 use super::sources::Sources;
@@ -183,7 +183,7 @@ impl<'a> Case<'a> {
         let container = container_of(snapshot, object.id);
         let chain = Chain::of(snapshot, sources, container);
         let mut groups = Vec::new();
-        Relevant::of(snapshot, sources).groups(snapshot, &chain, object.id, &mut groups);
+        Relevant::of(snapshot, sources).groups(snapshot, &chain, object.id, Direct::Asked, &mut groups);
         let set = shared(sources, &chain, container, &groups, witness);
         Self { snapshot, config, sources, object, chain, set }
     }

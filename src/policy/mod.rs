@@ -2,6 +2,7 @@
 
 mod addresses;
 mod calendar;
+mod candidates;
 pub mod catalogue;
 mod engine;
 mod explain;

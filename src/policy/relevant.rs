@@ -8,8 +8,17 @@ use std::collections::{BTreeSet, HashMap};
 use super::grammar::Filter;
 use super::layers::Chain;
 use super::sources::Sources;
-use crate::model::{Dn, ObjectId};
-use crate::store::Snapshot;
+use crate::model::{Dn, Kind, ObjectId};
+use crate::store::{Member, Snapshot};
+
+/// A user's direct groups.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Direct<'a> {
+    /// The user's part of [`Relevant::memberships`].
+    Known(&'a [(ObjectId, ObjectId)]),
+    /// To be asked for.
+    Asked,
+}
 
 /// The groups that count, and what each group is in.
 #[derive(Debug, Clone, Default)]
@@ -36,16 +45,39 @@ impl Relevant {
         Self { everywhere, anywhere, above: HashMap::new() }
     }
 
+    /// Everybody's direct groups, as far as they count or are in one that counts: member and group, sorted. Asking the few
+    /// groups is quicker than asking every user.
+    pub(crate) fn memberships(&mut self, snapshot: &Snapshot) -> Vec<(ObjectId, ObjectId)> {
+        let mut memberships = Vec::new();
+        if self.anywhere.is_empty() {
+            return memberships;
+        }
+        for group in snapshot.iter().filter(|object| object.kind == Kind::Group).map(|object| object.id) {
+            if self.concerns(snapshot, group) {
+                memberships.extend(snapshot.members(group).filter_map(|member| match member {
+                    Member::Object(member) => Some((*member, group)),
+                    Member::Dangling(_) => None,
+                }));
+            }
+        }
+        memberships.sort_unstable();
+        memberships
+    }
+
     /// Puts the user's groups that can make a difference below this chain into `groups`, sorted.
-    pub(crate) fn groups(&mut self, snapshot: &Snapshot, chain: &Chain, user: ObjectId, groups: &mut Vec<ObjectId>) {
+    pub(crate) fn groups(&mut self, snapshot: &Snapshot, chain: &Chain, user: ObjectId, direct: Direct<'_>, groups: &mut Vec<ObjectId>) {
         groups.clear();
         if self.anywhere.is_empty() {
             return;
         }
-        for group in snapshot.groups_of(user) {
+        let mut put = |group: ObjectId| {
             let counts = |id: &&ObjectId| self.everywhere.contains(id) || chain.filters.binary_search(id).is_ok();
             let above = self.above.entry(group).or_insert_with(|| above(&self.anywhere, snapshot, group));
             groups.extend(above.iter().filter(counts).copied());
+        };
+        match direct {
+            Direct::Known(memberships) => memberships.iter().for_each(|(_, group)| put(*group)),
+            Direct::Asked => snapshot.groups_of(user).for_each(put),
         }
         groups.sort_unstable();
         groups.dedup();

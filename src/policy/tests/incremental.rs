@@ -234,7 +234,7 @@ impl Directory {
             match node.mail {
                 0 => draft.attributes.push(("mail".into(), format!("o{index}@x.example"))),
                 // The same record in other letters.
-                1 | 2 if index % 2 == 0 => draft.attributes.push(("mail".into(), format!("A{}@X.example", node.mail))),
+                1 | 2 if index.is_multiple_of(2) => draft.attributes.push(("mail".into(), format!("A{}@X.example", node.mail))),
                 1 | 2 => draft.attributes.push(("mail".into(), format!("a{}@x.example", node.mail))),
                 3 => {}
                 _ => draft.attributes.push(("mail".into(), "no address".into())),
