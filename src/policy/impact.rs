@@ -48,10 +48,20 @@ pub(crate) fn of(before: &Snapshot, after: &Snapshot, changes: &[ChangeSet], sou
     for change in changes() {
         between.object(change, &mut impact, sources, &mut touched);
     }
-    for target in sources.name(after) {
-        match target {
-            Some(target) => drop(touched.governed.insert(target)),
-            None => impact.everybody = true,
+    // Names in filters can stand for others, and other groups can count, only when something came, went or moved, or lines
+    // are others.
+    let may_rename = |change: &Change| match change {
+        Change::Added(_) | Change::Removed { .. } | Change::Moved { .. } => true,
+        Change::Modified { before, after } => before.kind != after.kind,
+        Change::Members { .. } => false,
+    };
+    let reread = !touched.governed.is_empty() || changes().any(may_rename);
+    if reread {
+        for target in sources.name(after) {
+            match target {
+                Some(target) => drop(touched.governed.insert(target)),
+                None => impact.everybody = true,
+            }
         }
     }
     for change in changes() {
@@ -65,7 +75,11 @@ pub(crate) fn of(before: &Snapshot, after: &Snapshot, changes: &[ChangeSet], sou
             }
         }
     }
-    *relevant = Relevant::of(after, sources);
+    if reread {
+        *relevant = Relevant::of(after, sources);
+    } else if changes().any(|change| matches!(change, Change::Members { .. })) {
+        relevant.forget();
+    }
     for target in touched.governed {
         match after.get(target).map(|object| object.kind) {
             Some(Kind::Container(_)) => drop(impact.ranges.insert(target)),

@@ -45,6 +45,11 @@ impl Relevant {
         Self { everywhere, anywhere, above: HashMap::new() }
     }
 
+    /// Forgets which group is in which, after a change of memberships.
+    pub(crate) fn forget(&mut self) {
+        self.above.clear();
+    }
+
     /// Everybody's direct groups, as far as they count or are in one that counts: member and group, sorted. Asking the few
     /// groups is quicker than asking every user.
     pub(crate) fn memberships(&mut self, snapshot: &Snapshot) -> Vec<(ObjectId, ObjectId)> {
