@@ -153,6 +153,15 @@ fn a_withheld_user_that_goes_takes_its_last_document_along() {
 }
 
 #[test]
+fn a_load_tells_what_vanished_and_nothing_twice() {
+    let (mut case, _) = Case::new(TREE);
+    case.delete(2);
+    let mut load = || shown(&case.engine.load(&case.world.snapshot()));
+    assert_eq!(load(), "gone 2 anna");
+    assert_eq!(load(), "");
+}
+
+#[test]
 fn a_registrar_that_does_not_parse_is_none() {
     let (_, told) = Case::new("domain DC=corp,DC=example\n  | sip.registrar = reg.corp.example\n  user CN=anna");
     assert_eq!(told, "withheld 2: sip:anna@corp.example has no registrar");
