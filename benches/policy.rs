@@ -7,12 +7,7 @@
 //! The floor is what nothing can beat: copying and hashing the octets that come out. Each number is the median of its runs, in
 //! processor time of the one thread that works.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    clippy::cast_precision_loss,
-    reason = "a benchmark prints, stops at the first surprise, and its numbers are small"
-)]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and stops at the first surprise")]
 
 use std::hint::black_box;
 use std::sync::Arc;
