@@ -6,14 +6,22 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::model::Fault;
+use crate::model::{Fault, Timestamp};
 
 pub mod check;
+mod companion;
+mod control;
 mod credentials;
 pub mod explain;
 mod faults;
+mod feeding;
+pub mod hold_commands;
+mod holds;
+mod kept;
 mod leisure;
 mod notifying;
+mod publishing;
+mod saving;
 pub mod serve;
 mod state;
 mod stop;
@@ -77,6 +85,11 @@ fn complain(text: &str) {
 /// The process's environment variables that are text.
 fn environment() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// A moment for people.
+fn shown_time(milliseconds: u64) -> String {
+    crate::policy::rfc3339(Timestamp(milliseconds))
 }
 
 /// A runtime for a command.

@@ -9,6 +9,7 @@
 
 mod change;
 mod groups;
+mod guard;
 mod membership;
 mod name;
 mod object;
@@ -25,6 +26,7 @@ mod writer;
 
 pub use change::{Change, ChangeSet};
 pub use groups::Member;
+pub use guard::{Quarantine, Suspicion, SweepGuard};
 pub use object::Object;
 pub use snapshot::Snapshot;
 pub use writer::{Applied, Store};
