@@ -17,8 +17,8 @@ use crate::subscription::{Credentials, Notifier, Reason};
 pub(super) enum Command {
     /// These addresses have these documents now.
     Publish(Vec<(Aor, Document)>),
-    /// These have none any more: their users are gone.
-    Withdraw(Vec<Aor>),
+    /// These have none any more, since their users are gone; each has a farewell, the explicit empty profile.
+    Withdraw(Vec<(Aor, Document)>),
     /// These, and no others, are known and get no document for now.
     Withhold(HashSet<Aor>),
     /// Who may log in.
@@ -94,8 +94,8 @@ fn obey(notifier: &mut Notifier, command: Command) {
             }
         }
         Command::Withdraw(aors) => {
-            for aor in aors {
-                notifier.withdraw(now, &aor, Reason::NoResource);
+            for (aor, farewell) in aors {
+                notifier.dismiss(now, &aor, Reason::NoResource, farewell);
             }
         }
         Command::Withhold(aors) => notifier.withhold(aors),

@@ -158,8 +158,9 @@ impl Publishing {
             let guard = &self.guard;
             self.kept.retain(|aor, _| withheld.contains(aor) || guard.is_detained(aor));
         }
-        if !gone.is_empty() {
-            self.send(Command::Withdraw(gone)).await;
+        for some in gone.chunks(PUBLISH_MAX) {
+            let farewells = some.iter().map(|aor| (aor.clone(), empty(&mut self.renderer, aor))).collect();
+            self.send(Command::Withdraw(farewells)).await;
         }
         self.tell_credentials().await;
         if withheld != self.withheld {

@@ -205,6 +205,15 @@ impl Notifier {
         self.table.withdraw(aor);
     }
 
+    /// As [`Notifier::withdraw`], with a last document for each subscriber first: a phone that is only told that its subscription ends goes
+    /// on with what it has. Who does not answer now has it when it comes back; who subscribes anew is a stranger.
+    pub fn dismiss(&mut self, now: Instant, aor: &Aor, reason: Reason, farewell: Document) {
+        self.tick(now);
+        if self.table.leave(aor, reason, farewell) {
+            self.for_each(now, aor, Input::Published);
+        }
+    }
+
     /// Says, in place of what was said before, which users are known and get no document for now. A document that they have stays;
     /// who has none is told to come back later.
     pub fn withhold(&mut self, aors: HashSet<Aor>) {

@@ -50,6 +50,13 @@ impl Notifier {
             }
             Effect::Remove => self.table.remove(id),
         }
+        // RFC 6665 §4.2.2, RFC 6080 §5.3: the explicit empty profile has arrived, and with it there is nothing more to tell.
+        if next == Phase::Calm
+            && matches!(input, Input::Accepted | Input::Settled)
+            && let Some(reason) = self.table.with_record(id).and_then(|(_, record)| record.leaving)
+        {
+            self.end(now, id, reason);
+        }
     }
 
     /// Ends a subscription.
