@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::raw::RawDirectory;
 use super::typed::Check;
-use crate::directory::{Bind, LdapOptions, LdifOptions, ServerUrl, Source, TlsOptions};
+use crate::directory::{Bind, Dialect, LdapOptions, LdifOptions, ServerUrl, Source, TlsOptions};
 use crate::model::Secret;
 
 /// The sample organisation, in a checkout.
@@ -30,6 +30,7 @@ pub(super) fn source(check: &mut Check, raw: RawDirectory) -> (Source, bool) {
     };
     if let Some(path) = url.strip_prefix("ldif:") {
         for (key, given) in [
+            ("directory.dialect", raw.dialect.0.is_some()),
             ("directory.bind_dn", raw.bind_dn.0.is_some()),
             ("directory.password_file", raw.password_file.0.is_some()),
             ("directory.starttls", raw.starttls.0.is_some()),
@@ -65,6 +66,7 @@ fn ldap(check: &mut Check, url: ServerUrl, raw: RawDirectory) -> LdapOptions {
         ca_file: check.take("directory.ca_file", raw.ca_file).map(|path| check.path(&path)),
         allow_cleartext_password: check.take("directory.allow_cleartext_password", raw.allow_cleartext_password).unwrap_or(false),
     };
+    options.dialect = check.take("directory.dialect", raw.dialect).and_then(|name| dialect(check, &name));
     let dn = check.take("directory.bind_dn", raw.bind_dn);
     let password =
         check.take("directory.password_file", raw.password_file).map(|path| check.path(&path)).and_then(|path| password(check, &path));
@@ -75,6 +77,16 @@ fn ldap(check: &mut Check, url: ServerUrl, raw: RawDirectory) -> LdapOptions {
         check.fault("directory", error.to_string(), error.remedy());
     }
     options
+}
+
+/// The dialect of that name.
+fn dialect(check: &mut Check, name: &str) -> Option<Dialect> {
+    let found = name.parse().ok();
+    if found.is_none() {
+        let names = Dialect::ALL.map(Dialect::name).join(", ");
+        check.fault("directory.dialect", format!("there is no dialect `{name}`"), format!("write one of {names}; or leave it out"));
+    }
+    found
 }
 
 /// The file's one line. A password that others on the machine can read is told.

@@ -93,6 +93,9 @@ table! {
     RawDirectory {
         /// `ldif:PATH` (a file, or a folder of *.ldif), `ldap://HOST[:PORT][/BASE-DN]` or `ldaps://…`. Default: the sample organisation.
         url: Loose<String>,
+        /// How changes are read: `ad`, `ad-dirsync`, `syncrepl`, `389ds`, `persistent-search` or `poll`. Default: what the server's root DSE suggests.
+        #[schemars(extend("enum" = ["ad", "ad-dirsync", "syncrepl", "389ds", "persistent-search", "poll"]))]
+        dialect: Loose<String>,
         /// The account that reads. Default: anonymous.
         bind_dn: Loose<String>,
         /// A file that holds the account's password, and nothing else (a trailing newline is ignored).

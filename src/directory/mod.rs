@@ -15,6 +15,7 @@ mod server_url;
 pub use attributes::ATTRIBUTES;
 pub use error::DirectoryError;
 pub use event::{Cookie, Entry, Event, Report};
+pub use ldap::Dialect;
 pub use options::{Bind, LdapOptions, LdifOptions, OptionsError, Source, SourceError, Timers, TlsOptions};
 pub use server_url::{ServerUrl, UrlError};
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::ldap::Dialect;
 use super::server_url::{ServerUrl, UrlError};
 use crate::model::{Dn, Secret};
 
@@ -45,6 +46,8 @@ pub struct LdapOptions {
     pub tls: TlsOptions,
     /// How patient to be.
     pub timers: Timers,
+    /// How to read changes, in place of what the root DSE suggests.
+    pub dialect: Option<Dialect>,
     /// Attributes to read beside [`ATTRIBUTES`](super::ATTRIBUTES): those that the configuration names.
     pub attributes: Vec<String>,
 }
@@ -154,7 +157,15 @@ impl LdifOptions {
 impl LdapOptions {
     /// This server: anonymous, the usual timing and attributes.
     pub fn new(url: ServerUrl) -> Self {
-        Self { url, base: None, bind: Bind::Anonymous, tls: TlsOptions::default(), timers: Timers::default(), attributes: Vec::new() }
+        Self {
+            url,
+            base: None,
+            bind: Bind::Anonymous,
+            tls: TlsOptions::default(),
+            timers: Timers::default(),
+            dialect: None,
+            attributes: Vec::new(),
+        }
     }
 
     /// Whether the connection has TLS before anything is read or written.

@@ -21,9 +21,6 @@ use crate::model::{Attributes, Dn};
 /// After how much silence the system asks the other side whether it is still there, how often it asks again, and how many times.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
 
-/// RFC 4533 §2.2: the Sync Request control.
-const SYNC_REQUEST: &str = "1.3.6.1.4.1.4203.1.9.1.1";
-
 /// Opens a connection: TCP, TLS where it is asked for, bind.
 pub(super) async fn connect(options: &LdapOptions) -> Result<Wire, LdapFailure> {
     options.check()?;
@@ -129,7 +126,22 @@ pub(super) struct RootDse(Attributes);
 
 impl RootDse {
     pub(super) async fn read(wire: &mut Wire, limit: Duration) -> Result<Self, LdapFailure> {
-        let names = ["namingContexts", "supportedControl", "vendorName", "vendorVersion", "objectClass"];
+        let names = [
+            "namingContexts",
+            "supportedControl",
+            "supportedCapabilities",
+            "vendorName",
+            "vendorVersion",
+            "objectClass",
+            "defaultNamingContext",
+            "configurationNamingContext",
+            "dsServiceName",
+            "dnsHostName",
+            "highestCommittedUSN",
+            "changelog",
+            "firstchangenumber",
+            "lastchangenumber",
+        ];
         let found = search(wire, limit, "the query of the root DSE", ("", Scope::Base, "(objectClass=*)"), 0, &names).await?;
         Ok(Self(found.into_iter().next().map(|(_, attributes)| attributes).unwrap_or_default()))
     }
@@ -146,11 +158,19 @@ impl RootDse {
         }
     }
 
-    /// Whether syncrepl can be trusted there: 389 Directory Server offers it too, and takes cookies whose changes it has forgotten.
-    pub(super) fn check_syncrepl(&self) -> Result<(), LdapFailure> {
-        let offered = self.0.texts("supportedControl").any(|oid| oid == SYNC_REQUEST);
-        let known_bad = self.0.texts("vendorName").any(|vendor| vendor.contains("389"));
-        if offered && !known_bad { Ok(()) } else { Err(LdapFailure::Dialect { server: self.server() }) }
+    /// Whether a control is supported there (RFC 4512 §5.1).
+    pub(super) fn has_control(&self, oid: &str) -> bool {
+        self.0.texts("supportedControl").any(|held| held == oid)
+    }
+
+    /// Whether a capability is there (MS-ADTS §3.1.1.3.2.8).
+    pub(super) fn has_capability(&self, oid: &str) -> bool {
+        self.0.texts("supportedCapabilities").any(|held| held == oid)
+    }
+
+    /// Whether it is 389 Directory Server or its kin.
+    pub(super) fn is_389(&self) -> bool {
+        self.0.texts("vendorName").any(|vendor| vendor.contains("389"))
     }
 
     /// The tree to read, and the naming context that it is in, as far as the server tells.
