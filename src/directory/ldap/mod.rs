@@ -9,10 +9,13 @@ mod dialect;
 mod failure;
 mod faults;
 mod feed;
+mod kerberos;
+mod locate;
 mod outlet;
 mod queue;
 mod session;
 mod syncrepl;
+mod tls;
 mod vitals;
 mod wire;
 
