@@ -49,6 +49,13 @@ enum Told {
     Disabled(ObjectId),
 }
 
+/// Something is to be told of an address.
+#[derive(Debug)]
+pub(crate) struct News {
+    /// The settings that were told before, if any were.
+    pub(crate) before: Option<Arc<Resolved>>,
+}
+
 impl Told {
     fn user(&self) -> Option<ObjectId> {
         match self {
@@ -65,16 +72,16 @@ impl Told {
 
 impl Address {
     /// Notes what is published. If it differs from what was told before: the settings that were.
-    pub(crate) fn publish(&mut self, resolved: &Arc<Resolved>) -> Option<Option<Arc<Resolved>>> {
+    pub(crate) fn publish(&mut self, resolved: &Arc<Resolved>) -> Option<News> {
         let before = std::mem::replace(&mut self.told, Told::Settings(Arc::clone(resolved))).settings();
-        before.as_ref().is_none_or(|before| !before.is_same(resolved)).then_some(before)
+        before.as_ref().is_none_or(|before| !before.is_same(resolved)).then_some(News { before })
     }
 
     /// Notes that the owner's account is disabled. If that is news: the settings that were told before.
-    pub(crate) fn disable(&mut self, user: ObjectId) -> Option<Option<Arc<Resolved>>> {
+    pub(crate) fn disable(&mut self, user: ObjectId) -> Option<News> {
         match std::mem::replace(&mut self.told, Told::Disabled(user)) {
             Told::Disabled(before) if before == user => None,
-            before => Some(before.settings()),
+            before => Some(News { before: before.settings() }),
         }
     }
 

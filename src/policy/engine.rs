@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::addresses::{Addresses, Claim};
+use super::addresses::{Addresses, Claim, News};
 use super::candidates::{ByContainer, Candidate, by_container, users_of};
 use super::catalogue::Setting;
 use super::identity::{IdentityConfig, created, is_disabled};
@@ -431,7 +431,7 @@ impl Engine {
             let Some(now) = &user.resolved else { continue };
             if user.is_disabled {
                 user.standing = Standing::Disabled;
-                disabled.extend(address.disable(owner).map(|before| UserChange::Disabled { now: Arc::clone(now), before }));
+                disabled.extend(address.disable(owner).map(|News { before }| UserChange::Disabled { now: Arc::clone(now), before }));
                 continue;
             }
             if now.get(Setting::SIP_REGISTRAR).is_none() {
@@ -439,7 +439,7 @@ impl Engine {
                 continue;
             }
             user.standing = Standing::Published;
-            if let Some(before) = address.publish(now) {
+            if let Some(News { before }) = address.publish(now) {
                 resolved.push((Arc::clone(now), before));
             }
         }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::credentials::CredentialBook;
-use super::{Failed, environment, explain, faults, tokio_runtime};
+use super::{Failed, environment, explain, faults, tokio_runtime, watching};
 use crate::config::{self, Flags};
 use crate::model::{Fault, Severity};
 use crate::policy::Engine;
@@ -48,6 +48,7 @@ pub fn run(flags: &Flags, strict: bool, json: bool) -> Result<ExitCode, Failed> 
     engine.load(&read.snapshot);
     found.extend(read.faults);
     found.extend(engine.faults());
+    found.extend(config.guards.canaries.iter().filter(|dn| read.snapshot.find(dn).is_none()).map(watching::no_canary));
     if let Some(book) = &mut book {
         engine.users().for_each(|user| book.put(&read.snapshot, user));
         book.changed();

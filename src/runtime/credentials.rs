@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::config::{AuthConfig, PASSWORD_ATTRIBUTE};
 use super::kept::Kept;
+use crate::config::{AuthConfig, PASSWORD_ATTRIBUTE};
 use crate::model::{Aor, Fault, ObjectId, Place, Secret, Severity};
 use crate::policy::Resolved;
 use crate::policy::catalogue::Setting;

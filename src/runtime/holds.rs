@@ -96,11 +96,7 @@ impl Holds {
     /// Which kind has this id.
     pub(super) fn kind(&self, id: &str) -> Option<HoldKind> {
         let is = |open: &Option<Open>| open.as_ref().is_some_and(|open| open.id() == id.trim());
-        if is(&self.objects) {
-            Some(HoldKind::Objects)
-        } else {
-            is(&self.users).then_some(HoldKind::Users)
-        }
+        if is(&self.objects) { Some(HoldKind::Objects) } else { is(&self.users).then_some(HoldKind::Users) }
     }
 
     /// Everything that is held.

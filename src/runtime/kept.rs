@@ -87,7 +87,10 @@ pub(super) struct SavedDocuments {
 
 /// What is to be written, of one moment.
 #[derive(Debug)]
-pub(super) struct KeptUsers(pub(super) Vec<(Aor, Kept, Option<(Loss, Had, bool)>)>);
+pub(super) struct KeptUsers(pub(super) Vec<KeptUser>);
+
+/// One address, with what it would lose, what there was, and whether that is held; nothing of that where it is only withheld.
+pub(super) type KeptUser = (Aor, Kept, Option<(Loss, Had, bool)>);
 
 impl KeptUsers {
     /// As it is written. It renders what this run has not rendered for the purpose: for a thread of its own.
@@ -112,8 +115,12 @@ impl KeptUsers {
                 }
                 documents.push(SavedDocument { content_type: document.content_type.to_owned(), pieces });
             }
-            let detained =
-                detained.map(|(loss, had, held)| SavedLoss { loss: loss.name().to_owned(), number: had.number, enabled: had.enabled, held });
+            let detained = detained.map(|(loss, had, held)| SavedLoss {
+                loss: loss.name().to_owned(),
+                number: had.number,
+                enabled: had.enabled,
+                held,
+            });
             saved.users.push(SavedUser {
                 aor: aor.as_str().to_owned(),
                 user: kept.user.to_string(),

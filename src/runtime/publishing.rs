@@ -102,22 +102,22 @@ impl Publishing {
 
     async fn publish(&mut self, now: Instant, snapshot: &Snapshot, changes: Vec<UserChange>, examined: usize, trust: Trust) -> Published {
         let last = |change: &UserChange| Some((change.aor()?.clone(), Arc::clone(change.before()?)));
-        let changed = match trust {
+        let pass = match trust {
             Trust::Guarded => {
                 let lasts: Vec<(Aor, Arc<Resolved>)> = changes.iter().filter_map(last).collect();
-                let pass = self.guard.judge(now, changes, || self.engine.published());
+                let judged = self.guard.judge(now, changes, || self.engine.published());
                 for (aor, before) in lasts {
                     if self.guard.is_detained(&aor) {
                         self.keep(aor, &before);
                     }
                 }
-                pass
+                judged
             }
             Trust::Confirmed => self.guard.confirm(changes),
         };
         let engine = &self.engine;
         self.guard.reconcile(|aor| engine.user_by_aor(aor).is_some());
-        self.pass(snapshot, changed, examined).await
+        self.pass(snapshot, pass, examined).await
     }
 
     /// Notes the last good settings of an address that is to have none.
@@ -174,7 +174,8 @@ impl Publishing {
         }
         for users in resolved.chunks(PUBLISH_MAX) {
             let Self { renderer, .. } = self;
-            let all = users.iter().flat_map(|user| kept::documents(renderer, user).into_iter().map(|document| (user.aor.clone(), document)));
+            let all =
+                users.iter().flat_map(|user| kept::documents(renderer, user).into_iter().map(|document| (user.aor.clone(), document)));
             let documents = all.collect();
             self.send(Command::Publish(documents)).await;
         }

@@ -12,10 +12,10 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::credentials::CredentialBook;
-use super::state::StateFile;
-use super::stop::interrupts;
 use super::publishing::Publishing;
 use super::saving::Saving;
+use super::state::StateFile;
+use super::stop::interrupts;
 use super::watching::{Loaded, Parts, Watching};
 use super::{Failed, control, environment, feeding, notifying, tell, tokio_runtime};
 use crate::config::{self, Config, Flags, SAMPLE};
@@ -144,7 +144,10 @@ fn listen_for_control(config: &Config) -> Result<Option<control::Listening>, Fai
             path.display()
         )))),
         Err(error) => {
-            warn!("no control socket at {} ({error}): `dialcast holds`, `release` and `watch` need one; control in the configuration names it", path.display());
+            warn!(
+                "no control socket at {} ({error}): `dialcast holds`, `release` and `watch` need one; control in the configuration names it",
+                path.display()
+            );
             Ok(None)
         }
     }

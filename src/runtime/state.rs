@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::directory::Cookie;
-use crate::store::saved::{self, Saved};
 use crate::store::Snapshot;
+use crate::store::saved::{self, Saved};
 
 /// Where the state of one directory is kept.
 #[derive(Debug, Clone)]

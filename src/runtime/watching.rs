@@ -212,8 +212,11 @@ impl Watching {
         };
         let now = Instant::now();
         if let Some(why) = &applied.refused {
-            warn!(code = "guard.refused", "directory down, since its list is not believed: {why}; look whether Dialcast's account reads it, and what \
-                guards.canaries names; the directory is read again");
+            warn!(
+                code = "guard.refused",
+                "directory down, since its list is not believed: {why}; look whether Dialcast's account reads it, and what \
+                guards.canaries names; the directory is read again"
+            );
             self.again.watch(true, now);
         }
         self.applied(applied, now);

@@ -128,7 +128,10 @@ fn deletions_are_held_over_a_crash_and_released() {
     assert!(lost.len() <= 1, "{:?}", lost.keys());
     drop(phones);
     until("it is on disk", PATIENCE, || {
-        let file = std::fs::read_dir(state.path()).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "state"))?;
+        let file = std::fs::read_dir(state.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|e| e == "state"))?;
         let kept = text(&std::fs::read(file).unwrap()).matches("\"held\":true").count();
         (kept as u64 == hold["count"].as_u64().unwrap()).then_some(())
     });
@@ -187,7 +190,9 @@ fn a_quarantine_survives_a_crash_and_is_released() {
     assert!(ask(&["release", "--all", "--state", state.path().to_str().unwrap()]).status.success());
     let berlin = addresses(["anna", "ben", "clara", "david", "greta", "hugo", "eva.engel", "felix", "ida", "jan"]);
     let got = phones.wait("Berlin goes", mark, PATIENCE, |got, _| {
-        berlin.iter().all(|user| got.get(user).is_some_and(|notifies| notifies.last().is_some_and(|last| last.state.contains("noresource"))))
+        berlin
+            .iter()
+            .all(|user| got.get(user).is_some_and(|notifies| notifies.last().is_some_and(|last| last.state.contains("noresource"))))
     });
     assert!(got.keys().all(|user| berlin.contains(user) || got[user].iter().all(|n| n.state.starts_with("active"))));
     wait_for_none(state.path());

@@ -104,7 +104,7 @@ impl Case {
 }
 
 fn text(resolved: &Resolved) -> String {
-    resolved.iter().map(|(setting, decision)| format!("{setting} {:?}\n", decision.values)).collect()
+    resolved.iter().map(|(setting, decision)| format!("{setting} {:?}", decision.values)).collect::<Vec<_>>().join("\n")
 }
 
 /// A user without a mail address.

@@ -108,17 +108,13 @@ async fn client(stream: UnixStream, requests: mpsc::Sender<Request>, feed: broad
 }
 
 async fn ask<T>(requests: &mpsc::Sender<Request>, request: Request, answer: oneshot::Receiver<T>) -> Result<T, String> {
-    let stopping = |_| "the daemon is stopping".to_owned();
-    requests.send(request).await.map_err(|_| stopping(()))?;
-    answer.await.map_err(|_| stopping(()))
+    let stopping = "the daemon is stopping";
+    requests.send(request).await.map_err(|_| stopping)?;
+    Ok(answer.await.map_err(|_| stopping)?)
 }
 
 /// The live feed, until the client leaves. One that is slow is told what it missed, and goes on with what is newer.
-async fn watch(
-    mut input: BufReader<OwnedReadHalf>,
-    mut output: OwnedWriteHalf,
-    mut feed: broadcast::Receiver<Arc<str>>,
-) -> io::Result<()> {
+async fn watch(mut input: BufReader<OwnedReadHalf>, mut output: OwnedWriteHalf, mut feed: broadcast::Receiver<Arc<str>>) -> io::Result<()> {
     let mut ignored = [0; 64];
     loop {
         let line: Arc<str> = tokio::select! {

@@ -30,11 +30,14 @@ fn list(store: &mut Store, sweep: bool, lines: &[&str]) -> String {
     for line in lines {
         let (sign, rest) = line.split_at(1);
         let letter = rest.chars().next().unwrap();
-        step(store, match sign {
-            "=" => Event::InitKeep(id(letter)),
-            "-" => Event::Delete(id(letter)),
-            _ => Event::InitApply(entry(line)),
-        });
+        step(
+            store,
+            match sign {
+                "=" => Event::InitKeep(id(letter)),
+                "-" => Event::Delete(id(letter)),
+                _ => Event::InitApply(entry(line)),
+            },
+        );
     }
     let applied = step(store, Event::InitDone { sweep, cookie: Some(Cookie(vec![1])) });
     let refused = applied.refused.map(|why| format!("refused: {why}")).unwrap_or_default();
