@@ -85,8 +85,23 @@ enum Command {
         #[command(flatten)]
         daemon: DaemonArgs,
     },
+    /// The live feed: what changes in the directory, for which users, and how their phones take it, with milliseconds.
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch {
+        /// End after so many events
+        #[arg(long, value_name = "N")]
+        count: Option<usize>,
+        #[command(flatten)]
+        daemon: DaemonArgs,
+    },
 }
 
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  dialcast watch --state /var/lib/dialcast
+  dialcast watch --config /etc/dialcast/dialcast.toml --json | jq 'select(.event == \"held\")'
+
+Exit codes: 0 so many events were shown, 1 no daemon answers, or it has ended.";
 const HOLDS_EXAMPLES: &str = "\
 Examples:
   dialcast holds --state /var/lib/dialcast
@@ -163,6 +178,7 @@ fn main() -> ExitCode {
         Command::Explain { user, setting, source } => runtime::explain::run(&source.flags(), &user, setting.as_deref(), json),
         Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
         Command::Holds { daemon } => runtime::hold_commands::holds(&daemon.flags(), json),
+        Command::Watch { count, daemon } => runtime::watch::run(&daemon.flags(), count, json),
         Command::Release { id, all: _, daemon } => runtime::hold_commands::release(&daemon.flags(), id.as_deref(), json),
     };
     runtime::exit(outcome, json)

@@ -19,6 +19,7 @@ pub mod hold_commands;
 mod holds;
 mod kept;
 mod leisure;
+mod live;
 mod notifying;
 mod publishing;
 mod saving;
@@ -26,6 +27,7 @@ pub mod serve;
 mod state;
 mod stop;
 pub mod subscribe;
+pub mod watch;
 mod watching;
 
 /// What ends a command early: faults that the operator should repair, or an operation that failed.

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use rand::Rng as _;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::credentials::CredentialBook;
+use super::live::Feed;
 use super::publishing::Publishing;
 use super::saving::Saving;
 use super::state::StateFile;
@@ -72,11 +73,11 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
     let (loaded, is_loaded) = oneshot::channel();
     let notifier = Notifier::new(notifier_config(&config, &listen), rand::rng().random());
-    let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded));
+    let live = Feed::new();
+    let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded, live.clone()));
 
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
-    let (live, _) = broadcast::channel(control::EVENTS_MAX);
-    let control = listen_for_control(&config)?.map(|listening| tokio::spawn(control::serve(listening, requests, live)));
+    let control = listen_for_control(&config)?.map(|listening| tokio::spawn(control::serve(listening, requests, live.clone())));
 
     let kept = state.as_ref().and_then(last_good);
     let (feed, again) = feeding::feed(source.clone(), config.guards.recheck);
@@ -88,6 +89,7 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
         saving: Saving::new(state),
         again,
         loaded,
+        live,
         staging: config.staging,
     });
     let mut cookie = None;

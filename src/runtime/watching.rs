@@ -1,7 +1,7 @@
 //! The one writer: feed → store → policy → guard → documents → notifier.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
@@ -11,12 +11,13 @@ use super::control::Request;
 use super::feeding::Again;
 use super::holds::{Held, Hold, HoldKind, Holds};
 use super::leisure::Leisure;
+use super::live::{self, Feed, Live, LiveChange, now_ms};
 use super::notifying::Command;
-use super::publishing::{Publishing, Trust};
+use super::publishing::{Published, Publishing, Trust};
 use super::saving::{Moment, Saving};
 use super::until;
 use crate::directory::{Cookie, Event, Report};
-use crate::model::{Aor, Dn, Fault, Generation, Place, Severity, Timestamp};
+use crate::model::{Aor, Dn, Fault, Place, Severity, Timestamp};
 use crate::store::saved::Saved;
 use crate::store::{Applied, ChangeSet, Store, SweepGuard};
 use crate::subscription::pacing::Quiet;
@@ -48,6 +49,7 @@ pub(crate) struct Parts {
     pub(crate) saving: Saving,
     pub(crate) again: Again,
     pub(crate) loaded: oneshot::Sender<Loaded>,
+    pub(crate) live: Feed,
     /// Resolve and render, and let nobody subscribe.
     pub(crate) staging: bool,
 }
@@ -63,7 +65,10 @@ pub(crate) struct Watching {
     saving: Saving,
     again: Again,
     holds: Holds,
+    live: Feed,
     staging: bool,
+    /// The number of the last change that was published.
+    change: u32,
     /// Whether the list under way names everything by what it is like.
     is_full: bool,
     /// Told once, at the first complete state.
@@ -77,7 +82,7 @@ pub(crate) struct Watching {
 
 impl Watching {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { publishing, quiet, guard, saving, again, loaded, staging } = parts;
+        let Parts { publishing, quiet, guard, saving, again, loaded, live, staging } = parts;
         Self {
             store: Store::new().guarded(guard.clone(), None),
             guard,
@@ -88,7 +93,9 @@ impl Watching {
             saving,
             again,
             holds: Holds::default(),
+            live,
             staging,
+            change: 0,
             is_full: false,
             loaded: Some(loaded),
             feed_faults: Vec::new(),
@@ -155,8 +162,11 @@ impl Watching {
         }
         if self.loaded.is_none() && self.publishing.guard.due().is_some_and(|due| due <= now) {
             let snapshot = self.store.snapshot();
+            self.begin_wave(now).await;
             let published = self.publishing.settle(now, &snapshot).await;
-            info!(users = published.users, changes = published.changes.len(), "changes that would take something from users have waited");
+            info!(changes = published.changes.len(), "changes that take something from users have waited, and go out");
+            self.end_wave("waited", now, now, &[], &published).await;
+            self.saving.want();
             self.look_at_holds(now);
         }
         if self.telling.due().is_some_and(|due| due <= now) {
@@ -173,11 +183,19 @@ impl Watching {
     async fn handle(&mut self, report: Report) {
         match report {
             Report::Event(event) => self.event(event).await,
-            Report::Up { what } => info!("directory up: {what}"),
-            Report::Down { why, retry_ms } if self.loaded.is_some() => {
-                warn!("directory down, and phones are told to wait until it was read once; trying again in {retry_ms} ms: {why}");
+            Report::Up { what } => {
+                info!("directory up: {what}");
+                self.live.tell(|| Live::Up { at_ms: now_ms(), what });
             }
-            Report::Down { why, retry_ms } => warn!("directory down, the last good state stays; trying again in {retry_ms} ms: {why}"),
+            Report::Down { why, retry_ms } => {
+                match self.loaded {
+                    Some(_) => {
+                        warn!("directory down, and phones are told to wait until it was read once; trying again in {retry_ms} ms: {why}")
+                    }
+                    None => warn!("directory down, the last good state stays; trying again in {retry_ms} ms: {why}"),
+                }
+                self.live.tell(|| Live::Down { at_ms: now_ms(), why, retry_ms });
+            }
             Report::Progress { entries } => info!("reading the directory: {entries} entries so far"),
             Report::Faults(faults) => {
                 self.feed_faults = faults;
@@ -277,18 +295,55 @@ impl Watching {
             return;
         }
         let changes = std::mem::take(&mut self.pending);
-        let waited = self.pending_since.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let since = self.pending_since.take().unwrap_or(now);
         let snapshot = self.store.snapshot();
+        self.begin_wave(since).await;
         let published = self.publishing.update(now, &snapshot, &changes, trust).await;
         let objects: usize = changes.iter().map(|set| set.changes.len()).sum();
         info!(
-            generation = %generation(&changes),
+            change = self.change, generation = %snapshot.generation(),
             objects, examined = published.examined, users = published.users,
-            waited_ms = millis(waited), took_ms = millis(now.elapsed()),
+            waited_ms = millis(now.saturating_duration_since(since)), took_ms = millis(now.elapsed()),
             "the directory changed"
         );
+        let cause = if trust == Trust::Confirmed { "released" } else { "directory" };
+        self.end_wave(cause, since, now, &changes, &published).await;
         self.look_at_holds(now);
         self.telling.want(now);
+    }
+
+    /// What is published from here on is one change.
+    async fn begin_wave(&mut self, since: Instant) {
+        self.change = self.change.wrapping_add(1).max(1);
+        self.publishing.send(Command::Wave { number: self.change, since }).await;
+    }
+
+    /// It has been published.
+    async fn end_wave(&mut self, cause: &str, since: Instant, now: Instant, sets: &[ChangeSet], published: &Published) {
+        let snapshot = self.store.snapshot();
+        let told = || {
+            Live::Change(LiveChange {
+                at_ms: now_ms(),
+                change: self.change,
+                cause: cause.to_owned(),
+                generation: snapshot.generation().0,
+                objects: sets.iter().map(|set| set.changes.len()).sum(),
+                names: live::names(&snapshot, sets),
+                users: published.changes.len(),
+                examples: live::examples(&published.changes),
+                waited_ms: millis(now.saturating_duration_since(since)),
+                took_ms: millis(now.elapsed()),
+                staging: self.staging,
+            })
+        };
+        if self.staging {
+            for user in live::examples(&published.changes) {
+                info!("staging: {} would be sent: {}", user.aor, user.changes.join("; "));
+            }
+        }
+        // Told first: the phones may have answered by the time that the notifier hears of the end.
+        self.live.tell(told);
+        self.publishing.send(Command::WaveEnd).await;
     }
 
     /// Notes what is held by now.
@@ -302,6 +357,7 @@ impl Watching {
         }
         for id in news.dissolved {
             info!("the hold {id} is over: nothing of it is held any more");
+            self.live.tell(|| Live::Over { at_ms: now_ms(), id });
         }
         if self.loaded.is_none() {
             self.again.watch(!self.holds.is_empty(), now);
@@ -317,6 +373,7 @@ impl Watching {
                     HoldKind::Users => "guard.users",
                 };
                 let examples = hold.examples.join("; ");
+                self.live.tell(|| Live::Held { at_ms: now_ms(), hold: hold.clone() });
                 warn!(code, hold = hold.id, count = hold.count, "held: {}, such as {examples}; {}", hold.what, hold.remedy);
             }
         }
@@ -357,7 +414,10 @@ impl Watching {
         }
         if released.iter().any(|hold| hold.kind == HoldKind::Users) {
             let snapshot = self.store.snapshot();
-            self.publishing.release(&snapshot).await;
+            self.begin_wave(now).await;
+            let published = self.publishing.release(&snapshot).await;
+            self.end_wave("released", now, now, &[], &published).await;
+            self.saving.hurry();
         }
         for hold in &released {
             info!("the hold {} was released: {}", hold.id, hold.what);
@@ -411,14 +471,10 @@ pub(super) fn no_canary(dn: &Dn) -> Fault {
     }
 }
 
-fn generation(changes: &[ChangeSet]) -> Generation {
-    changes.last().map(|set| set.generation).unwrap_or_default()
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn timestamp() -> Timestamp {
-    Timestamp(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
+    Timestamp(now_ms())
 }

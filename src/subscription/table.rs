@@ -58,6 +58,8 @@ pub(super) struct Subscription {
     pub(super) failures: u8,
     pub(super) local_cseq: u32,
     pub(super) remote_cseq: u32,
+    /// The wave of changes that it is in; 0: none.
+    pub(super) wave: u32,
     pub(super) expires_at: Instant,
     /// When to try again, in [`Phase::Waiting`].
     pub(super) retry_at: Option<Instant>,
@@ -225,6 +227,7 @@ impl Table {
             failures: 0,
             local_cseq: 0,
             remote_cseq: beginning.remote_cseq,
+            wave: 0,
             expires_at: beginning.expires_at,
             retry_at: None,
             timer_at: None,

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::daemon::{Daemon, Serve, ask, json, text};
+use crate::common::daemon::{Daemon, Lines, Serve, ask, dialcast, json, text};
 use crate::common::document::{is_empty, servers, value};
 use crate::common::organisation::{addresses, people, sample, unit, users};
 use crate::common::sipp::{Phones, Wire};
@@ -282,6 +283,45 @@ fn no_daemon() {
         let said = text(&output.stderr);
         assert!(said.contains("no daemon answers at") && said.contains("--state"), "{said}");
     }
+}
+
+/// The live feed shows a change, whom it is for, and how the phones took it.
+#[test]
+fn the_live_feed() {
+    let _shared = shared();
+    let slapd = Slapd::start(&sample());
+    let state = tempfile::tempdir().unwrap();
+    let daemon = Serve::on(slapd.url()).state(state.path()).start();
+    let _phones = Phones::all(daemon.address, users(&sample()), Wire::Udp);
+    let feed = |json: bool| {
+        let mut command = dialcast();
+        command.args(["watch", "--state"]).arg(state.path()).args(json.then_some("--json"));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = Lines::default();
+        lines.collect(child.stdout.take().unwrap());
+        (child, lines)
+    };
+    let (mut machine, events) = feed(true);
+    let (mut person, text) = feed(false);
+    events.wait("it watches", 0, PATIENCE, |line| line.contains("watching"));
+    text.wait("it watches", 0, PATIENCE, |line| line.contains("watching"));
+    slapd.rename("ou=Support,ou=Lisbon,dc=corp,dc=example", "ou=Support", Some("ou=Board,dc=corp,dc=example"));
+    text.wait("the phones have answered", 0, PATIENCE, |line| line.contains("3 answered, the last after") && line.ends_with("ms"));
+    let find = |wanted: &str| -> Value { serde_json::from_str(&events.wait(wanted, 0, PATIENCE, |line| line.contains(wanted))).unwrap() };
+    let change = find("\"event\":\"change\"");
+    assert_eq!((&change["cause"], change["users"].as_u64()), (&Value::from("directory"), Some(3)), "{change}");
+    assert!(change["names"][0].as_str().unwrap().contains("ou=Support"), "{change}");
+    assert!(change["examples"][0]["changes"].as_array().unwrap().iter().any(|line| line.as_str().unwrap().contains(" → ")), "{change}");
+    let done = find("\"done\":true");
+    assert_eq!((done["phones"].as_u64(), done["answered"].as_u64(), done["failed"].as_u64()), (Some(3), Some(3), Some(0)), "{done}");
+    assert!(done["took_ms"].as_u64().is_some_and(|took| took < 10_000), "{done}");
+    let seen = text.all().join("\n");
+    assert!(seen.contains("→") && seen.contains("3 answered") && !seen.contains('\u{1b}'), "{seen}");
+    for child in [&mut machine, &mut person] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    daemon.stop();
 }
 
 /// Everything is resolved, and nothing is sent.

@@ -14,7 +14,7 @@ use crate::config::Config;
 mod client;
 mod server;
 
-pub(super) use client::{Answers, ControlError, ask, open};
+pub(super) use client::{ask, open};
 pub(super) use server::{Listening, listen, serve};
 
 /// The socket's name in its folder.

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::{Answer, Command, REQUEST_MAX, Request};
+use crate::runtime::live::{Feed, Live, now_ms};
 
 /// Clients at once: a few terminals and a monitor.
 const CLIENTS_MAX: usize = 32;
@@ -54,7 +55,7 @@ pub(in crate::runtime) fn listen(path: &Path) -> io::Result<Listening> {
 }
 
 /// Answers clients until nobody is left to ask.
-pub(in crate::runtime) async fn serve(listening: Listening, requests: mpsc::Sender<Request>, feed: broadcast::Sender<Arc<str>>) {
+pub(in crate::runtime) async fn serve(listening: Listening, requests: mpsc::Sender<Request>, feed: Feed) {
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
     loop {
         let stream = match listening.listener.accept().await {
@@ -85,14 +86,14 @@ pub(in crate::runtime) async fn serve(listening: Listening, requests: mpsc::Send
     }
 }
 
-async fn client(stream: UnixStream, requests: mpsc::Sender<Request>, feed: broadcast::Sender<Arc<str>>) -> io::Result<()> {
+async fn client(stream: UnixStream, requests: mpsc::Sender<Request>, feed: Feed) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input).take(REQUEST_MAX as u64);
     let mut line = String::new();
     timeout(PATIENCE, input.read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Command>(&line) {
         Err(error) => Answer::Error(format!("the request cannot be read: {error}")),
-        Ok(Command::Watch) => return watch(input.into_inner(), output, feed.subscribe()).await,
+        Ok(Command::Watch) => return watch(input.into_inner(), output, feed.subscribe(), &requests).await,
         Ok(Command::Holds) => {
             let (reply, answer) = oneshot::channel();
             ask(&requests, Request::Holds(reply), answer).await.map_or_else(Answer::Error, Answer::Holds)
@@ -114,13 +115,24 @@ async fn ask<T>(requests: &mpsc::Sender<Request>, request: Request, answer: ones
 }
 
 /// The live feed, until the client leaves. One that is slow is told what it missed, and goes on with what is newer.
-async fn watch(mut input: BufReader<OwnedReadHalf>, mut output: OwnedWriteHalf, mut feed: broadcast::Receiver<Arc<str>>) -> io::Result<()> {
+async fn watch(
+    mut input: BufReader<OwnedReadHalf>,
+    mut output: OwnedWriteHalf,
+    mut feed: broadcast::Receiver<Arc<str>>,
+    requests: &mpsc::Sender<Request>,
+) -> io::Result<()> {
+    let (reply, answer) = oneshot::channel();
+    let held = ask(requests, Request::Holds(reply), answer).await.map_err(io::Error::other)?;
+    let held = held.into_iter().map(|hold| Live::Held { at_ms: hold.since_ms, hold });
+    for event in std::iter::once(Live::Watching { at_ms: now_ms() }).chain(held) {
+        write(&mut output, &serde_json::to_string(&event).map_err(io::Error::other)?).await?;
+    }
     let mut ignored = [0; 64];
     loop {
         let line: Arc<str> = tokio::select! {
             event = feed.recv() => match event {
                 Ok(line) => line,
-                Err(RecvError::Lagged(count)) => format!(r#"{{"event":"missed","count":{count}}}"#).into(),
+                Err(RecvError::Lagged(count)) => serde_json::to_string(&Live::Missed { count }).map_err(io::Error::other)?.into(),
                 Err(RecvError::Closed) => return Ok(()),
             },
             read = input.read(&mut ignored) => match read? {
