@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 
+use super::ad;
 use super::connect::{RootDse, connect};
 use super::dialect::Dialect;
 use super::failure::LdapFailure;
@@ -75,6 +76,7 @@ impl Session {
         let opened = Opened { wire, dse, base, context };
         match dialect {
             Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what).await,
+            Dialect::ActiveDirectory => ad::run(options, outlet, opened, what).await,
             _ => Err(LdapFailure::Dialect { server: opened.dse.server() }.into()),
         }
     }
