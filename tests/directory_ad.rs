@@ -334,7 +334,7 @@ async fn deletions_are_swept_where_they_are_not_told() {
 
     // Once it may read them, deletions are told, and the fault is repaired.
     let trash = dn("CN=Deleted Objects");
-    samba.access(&trash, "(A;;RPLC;;;{READER})");
+    samba.allow_reader(&trash);
     samba.modify(&user(6, &dn("OU=Paris")));
     mirror.until(|m| !m.fault("ldap.deletions-hidden") || m.feed.faults.iter().all(|f| !f.what.contains(&format!("of {TOP}")))).await;
 }
@@ -345,13 +345,12 @@ async fn a_right_lost_and_regained() {
     let samba = corp();
     let mut mirror = Mirror::start(reader(&samba));
     mirror.until(|m| m.lists == 1).await;
-    let deny = "(D;CI;RPLCLORC;;;{READER})";
-    samba.access(&dn("OU=Berlin"), deny);
+    let before = samba.deny_reader(&dn("OU=Berlin"));
     set_mail(&samba, "CN=u1,OU=Berlin", "unseen@corp.example");
     samba.modify(&user(5, &dn("OU=Paris")));
     mirror.until(|m| m.id(&dn("CN=u5,OU=Paris")).is_some()).await;
     assert_ne!(mirror.mail(&dn("CN=u1,OU=Berlin")).as_deref(), Some("unseen@corp.example"));
-    samba.reset_access(&dn("OU=Berlin"), deny);
+    samba.set_access(&dn("OU=Berlin"), &before);
     // Nobody tells that: the change of the unit's rules is the sign.
     mirror.until(|m| m.mail(&dn("CN=u1,OU=Berlin")).as_deref() == Some("unseen@corp.example")).await;
     mirror.check(reader(&samba)).await;

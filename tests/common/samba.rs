@@ -12,8 +12,8 @@
 //! samba.modify_offline("dn: …");                      // ldbmodify, into the files, while it is stopped: thousands a second
 //! samba.rename(dn, "OU=Bonn", Some("OU=a,…"));  samba.delete(dn);  samba.delete_tree(dn);
 //! samba.search(base, "(objectClass=*)", &["member"]) // LDIF text
-//! samba.access(dn, "(D;CI;RPLC;;;AU)");               // adds to the access rules (SDDL); {READER} stands for the reader's SID
-//! samba.reset_access(dn, "(D;CI;RPLC;;;AU)");         // takes it out again
+//! let before = samba.deny_reader(dn);                 // or allow_reader: whether the ordinary account may read it and all below
+//! samba.set_access(dn, &before);                      // as it was
 //! let kept = samba.keep();  samba.put_back(&kept);    // a copy of its files; both while it is stopped
 //! samba.kill();  samba.stop();  samba.start_again();  samba.pause();  samba.resume();
 //! ```
@@ -49,6 +49,9 @@ pub struct Samba {
     tls: bool,
     child: Option<Child>,
 }
+
+/// An object's access rules.
+pub struct Access(String);
 
 /// A copy of a controller's files.
 pub struct Kept(TempDir);
@@ -167,32 +170,40 @@ impl Samba {
         self.tool("ldapsearch", &arguments, "")
     }
 
-    /// Adds entries of SDDL to the front of an object's access rules. `{READER}` stands for the SID of [`Self::READER`].
-    pub fn access(&self, dn: &str, sddl: &str) {
-        self.dsacl("set", &["--action=allow"], dn, sddl);
+    /// Forbids [`Self::READER`] to read an object and all below it; what [`Self::set_access`] undoes it by.
+    pub fn deny_reader(&self, dn: &str) -> Access {
+        self.add_rule(dn, 'D')
     }
 
-    /// Takes entries of SDDL out of an object's access rules.
-    pub fn reset_access(&self, dn: &str, sddl: &str) {
-        self.dsacl("delete", &[], dn, sddl);
+    /// Allows [`Self::READER`] to read an object and all below it.
+    pub fn allow_reader(&self, dn: &str) -> Access {
+        self.add_rule(dn, 'A')
     }
 
-    fn dsacl(&self, command: &str, arguments: &[&str], dn: &str, sddl: &str) {
-        let sddl = sddl.replace("{READER}", &self.reader_sid());
-        let user = format!("{}%{}", Self::ADMIN.split('@').next().unwrap(), Self::PASSWORD);
-        let mut tool = Command::new("samba-tool");
-        tool.args(["dsacl", command, "-s"]).arg(self.conf()).args(arguments).arg(format!("--sddl={sddl}"));
-        let url = format!("ldap://{}", self.ip);
-        run(tool.args(["--objectdn", dn, "-H", &url, "-U", &user]), "");
+    /// Puts an object's access rules back.
+    pub fn set_access(&self, dn: &str, access: &Access) {
+        let ldif = self.dir.path().join("access.ldif");
+        let record =
+            format!("dn: {dn}\nchangetype: modify\nreplace: nTSecurityDescriptor\nnTSecurityDescriptor: {}\n", access.0);
+        std::fs::write(&ldif, record).unwrap();
+        run(self.local("ldbmodify").arg(ldif), "");
     }
 
-    /// The SID of [`Self::READER`], as SDDL has it.
-    pub fn reader_sid(&self) -> String {
-        let database = self.dir.path().join("private/sam.ldb");
-        let mut tool = Command::new("ldbsearch");
-        tool.arg("-H").arg(database).arg("-s").arg("base").arg("-b").arg(Self::READER_DN).arg("objectSid");
-        let found = run(&mut tool, "");
-        found.lines().find_map(|line| line.strip_prefix("objectSid: ")).expect("the reader has a SID").to_owned()
+    /// Puts a rule in front of all others: the ones below inherit it (CI); read properties, list contents, list the object,
+    /// read the rules.
+    fn add_rule(&self, dn: &str, kind: char) -> Access {
+        let old = self.value(dn, "nTSecurityDescriptor");
+        let sid = self.value(Self::READER_DN, "objectSid");
+        let new = old.replacen('(', &format!("({kind};CI;RPLCLORC;;;{sid})("), 1);
+        self.set_access(dn, &Access(new));
+        Access(old)
+    }
+
+    /// An attribute of an object in the files, as the tool shows it.
+    fn value(&self, dn: &str, name: &str) -> String {
+        let found = run(self.local("ldbsearch").args(["-s", "base", "-b", dn, name]), "").replace("\n ", "");
+        let value = found.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.unwrap_or_else(|| panic!("no {name} in\n{found}")).to_owned()
     }
 
     /// Ends it at once (SIGKILL), as a crash does. It stays down until [`Self::start_again`].
@@ -271,6 +282,14 @@ impl Samba {
     /// Goes on after [`Self::pause`].
     pub fn resume(&self) {
         kill_group(self.child.as_ref().expect("Samba runs"), "CONT");
+    }
+
+    /// A tool on the files, which may do what no account may: tombstones are seen, and of the rules only those of access.
+    fn local(&self, name: &str) -> Command {
+        let mut tool = Command::new(name);
+        tool.arg("-H").arg(self.dir.path().join("private/sam.ldb")).arg("--configfile").arg(self.conf());
+        tool.args(["--controls=show_deleted:1", "--controls=sd_flags:1:4"]);
+        tool
     }
 
     fn conf(&self) -> PathBuf {

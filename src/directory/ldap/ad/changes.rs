@@ -51,39 +51,25 @@ impl Ad<'_> {
             // The controller went back while it was connected to.
             return self.list().await;
         }
-        let Gathered { there, gone, open } = gathered;
         let cookie = self.checkpoint();
-        if open {
-            self.outlet.complete(false, Some(cookie));
-        } else if there.len() + gone.len() == 1 {
-            for record in there.into_values() {
-                self.outlet.faults.good(record.id);
-                if let Some(entry) = record.into_entry() {
-                    self.tell(Event::Apply(entry)).await?;
-                }
-            }
-            for id in gone {
-                self.outlet.faults.good(id);
-                self.tell(Event::Delete(id)).await?;
-            }
-            self.outlet.checkpoint(cookie);
-        } else if !there.is_empty() || !gone.is_empty() {
+        let count = gathered.there.len() + gathered.gone.len();
+        if gathered.open || count > 1 {
             // Together: in any order of single steps, names can clash that are at peace in the end.
-            self.tell(Event::Init).await?;
-            for record in there.into_values() {
-                self.outlet.faults.good(record.id);
-                if let Some(entry) = record.into_entry() {
-                    self.tell(Event::InitApply(entry)).await?;
-                }
-            }
-            for id in gone {
-                self.outlet.faults.good(id);
-                self.tell(Event::Delete(id)).await?;
-            }
+            self.flush(&mut gathered).await?;
             self.outlet.complete(false, Some(cookie));
-        } else {
-            self.outlet.checkpoint(cookie);
+            return Ok(());
         }
+        for record in gathered.there.into_values() {
+            self.outlet.faults.good(record.id);
+            if let Some(entry) = record.into_entry() {
+                self.tell(Event::Apply(entry)).await?;
+            }
+        }
+        for id in gathered.gone {
+            self.outlet.faults.good(id);
+            self.tell(Event::Delete(id)).await?;
+        }
+        self.outlet.checkpoint(cookie);
         Ok(())
     }
 
