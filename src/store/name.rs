@@ -36,7 +36,7 @@ impl Name {
 
     /// The key of the name one RDN below.
     pub(crate) fn child(&self, rdn: &Rdn) -> Self {
-        if self.0.is_empty() { Self(Arc::clone(rdn.shared_key())) } else { Self(format!("{}\0{}", self.0, rdn.key()).into()) }
+        if self.0.is_empty() { Self(rdn.key().into()) } else { Self(format!("{}\0{}", self.0, rdn.key()).into()) }
     }
 
     /// The key of a login name (RFC 2307 `memberUid`), which names whoever has it as `uid`.

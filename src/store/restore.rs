@@ -32,8 +32,9 @@ impl Snapshot {
     /// What a state says of itself that cannot be.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
         let nested = |root: &Object| {
-            root.suffix.rdns().iter().enumerate().any(|(above, _)| {
-                let name = Name::of_rdns(root.suffix.rdns().get(above..).unwrap_or_default());
+            let suffix = root.suffix();
+            suffix.rdns().iter().enumerate().any(|(above, _)| {
+                let name = Name::of_rdns(suffix.rdns().get(above..).unwrap_or_default());
                 self.tree.roots.contains_key(&name)
             })
         };

@@ -1,12 +1,11 @@
 //! The one writer.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::refresh::{Batch, Refresh};
 use super::{ChangeSet, Snapshot, membership};
 use crate::directory::{Cookie, Entry, Event};
-use crate::model::{Fault, ObjectId, Place, Severity, Timestamp};
+use crate::model::{Fault, Names, ObjectId, Place, Severity, Timestamp};
 
 /// The tree's only writer: takes a feed's events, gives snapshots and change sets.
 ///
@@ -26,7 +25,7 @@ pub struct Store {
     refresh: Option<Refresh>,
     cookie: Option<Cookie>,
     /// The names of attributes, shared by all entries. There are as many as the schema has, and feeds ask for few.
-    names: BTreeSet<Arc<str>>,
+    names: Names,
 }
 
 /// What an event did.

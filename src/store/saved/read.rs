@@ -1,14 +1,12 @@
 //! Bytes into a state, believing nothing.
 
-use std::collections::BTreeSet;
 use std::io::{BufReader, Read};
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::{CHUNK, DISPLACED, GLUE, HAS_PARENT, MAGIC, SavedError, VERSION, kind_number};
 use crate::directory::Cookie;
-use crate::model::{Attributes, Container, Dn, Generation, Kind, ObjectId, Rdn, Timestamp};
+use crate::model::{Attributes, Container, Dn, Generation, Kind, Names, ObjectId, Rdn, Timestamp};
 use crate::store::name::Name;
 use crate::store::{Member, Object, Snapshot};
 
@@ -35,7 +33,7 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
         1 => Some(Cookie(input.bytes()?)),
         _ => return Err(input.damaged("neither a cookie nor none")),
     };
-    let mut names = BTreeSet::new();
+    let mut names = Names::default();
     for _ in 0..input.u64()? {
         let object = read_object(&mut input, &mut names)?;
         let before = input.offset;
@@ -57,7 +55,7 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
     }
 }
 
-fn read_object(input: &mut In<'_>, names: &mut BTreeSet<Arc<str>>) -> Result<Object, SavedError> {
+fn read_object(input: &mut In<'_>, names: &mut Names) -> Result<Object, SavedError> {
     let id = ObjectId::from_bytes(input.array()?);
     let (flags, number) = (input.u8()?, input.u8()?);
     let (parent, suffix) = if flags & HAS_PARENT != 0 {
@@ -67,23 +65,25 @@ fn read_object(input: &mut In<'_>, names: &mut BTreeSet<Arc<str>>) -> Result<Obj
     };
     let rdn: Rdn = input.text()?.parse().map_err(|_| input.damaged("an RDN is none"))?;
     let (changed, changed_at) = (Generation(input.u64()?), Timestamp(input.u64()?));
-    let mut attributes = Attributes::new();
+    let mut attributes = Vec::new();
     for _ in 0..input.u32()? {
         let name = input.text()?;
         let mut values = Vec::new();
         for _ in 0..input.u32()? {
             values.push(input.bytes()?);
         }
-        attributes.add(&name, values);
+        attributes.push((name, values));
     }
-    attributes.share(names);
+    let attributes = Attributes::gather(attributes, names);
     let glue = flags & GLUE != 0;
     let kind = if glue { Kind::Container(Container::Unit) } else { Kind::of(&attributes) };
     if kind_number(kind) != number {
         return Err(input.damaged("another version of dialcast saw another kind in this object"));
     }
     let displaced = flags & DISPLACED != 0;
-    Ok(Object { id, parent, rdn, suffix, kind, attributes: Arc::new(attributes), changed, changed_at, glue, displaced })
+    let mut object = Object { id, parent, rdn, above: None, kind, attributes, changed, changed_at, glue, displaced };
+    object.set_suffix(suffix);
+    Ok(object)
 }
 
 fn read_membership(input: &mut In<'_>, state: &mut Snapshot) -> Result<(), SavedError> {

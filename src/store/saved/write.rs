@@ -57,7 +57,7 @@ fn write_object(out: &mut Out<'_>, object: &Object) -> io::Result<()> {
     out.u8(kind_number(object.kind));
     match object.parent {
         Some(parent) => out.raw(parent.as_bytes()),
-        None => out.bytes(object.suffix.to_string().as_bytes())?,
+        None => out.bytes(object.suffix().to_string().as_bytes())?,
     }
     out.bytes(object.rdn.as_str().as_bytes())?;
     out.u64(object.changed.0);

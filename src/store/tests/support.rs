@@ -179,7 +179,7 @@ pub(in crate::store) fn sound(state: &Snapshot) {
     for object in state.iter() {
         let dn = state.dn(object.id).unwrap();
         let root = state.ancestors(object.id).last().unwrap_or(object);
-        assert_eq!(state.ancestors(object.id).count() + 1 + root.suffix.depth(), dn.depth(), "{dn}");
+        assert_eq!(state.ancestors(object.id).count() + 1 + root.suffix().depth(), dn.depth(), "{dn}");
         let hidden = object.displaced || state.ancestors(object.id).any(|above| above.displaced);
         let named = state.find(&dn);
         assert_eq!(named == Some(object.id), !hidden, "{dn}: one object has the name");
@@ -188,13 +188,13 @@ pub(in crate::store) fn sound(state: &Snapshot) {
         }
         if object.glue {
             assert!(state.children(object.id).next().is_some(), "{dn}: glue without children");
-            assert!(object.parent.is_some() && !object.displaced && *object.attributes == Attributes::new(), "{dn}");
+            assert!(object.parent.is_some() && !object.displaced && object.attributes == Attributes::new(), "{dn}");
         }
         if object.parent.is_none() {
             let above = |other: &Object| dn != state.dn(other.id).unwrap() && dn.is_within(&state.dn(other.id).unwrap());
             assert!(!state.roots().any(|other| above(other)), "{dn}: a root below another");
         } else {
-            assert!(object.suffix.is_empty(), "{dn}: a suffix below a root");
+            assert!(object.suffix().is_empty(), "{dn}: a suffix below a root");
         }
     }
     sound_groups(state);
