@@ -73,10 +73,10 @@ fn index_uids(groups: &mut Groups, id: ObjectId, was: Option<&Object>, is: Optio
     };
     let (old, new) = (uids(was), uids(is));
     for uid in old.difference(&new) {
-        groups.remove_uid(uid.clone(), id);
+        groups.remove_uid(uid, id);
     }
     for uid in new.difference(&old) {
-        groups.add_uid(uid.clone(), id);
+        groups.add_uid(uid, id);
         arrived.push(uid.clone());
     }
     old != new

@@ -208,8 +208,13 @@ impl Tree {
         let Some(object) = self.get(id).cloned() else { return };
         match object.parent {
             Some(parent) => drop(self.children.insert(child_place(parent, &object), id)),
-            None => drop(self.roots.insert(root_key(&object), id)),
+            None => drop(self.put_root(&object)),
         }
+    }
+
+    /// Enters a root into the index; gives the one that was there.
+    pub(super) fn put_root(&mut self, root: &Object) -> Option<ObjectId> {
+        self.roots.insert(root_key(root), root.id)
     }
 
     fn take_key(&mut self, object: &Object) {
@@ -253,7 +258,7 @@ impl Tree {
     }
 }
 
-fn child_place(parent: ObjectId, object: &Object) -> Place {
+pub(super) fn child_place(parent: ObjectId, object: &Object) -> Place {
     Place { parent, key: if object.displaced { Rdn::of_key(&claim(object.rdn.key(), object.id)) } else { object.rdn.clone() } }
 }
 

@@ -42,7 +42,8 @@ pub(crate) struct Batch {
 }
 
 impl Refresh {
-    pub(crate) fn apply(&mut self, mut entry: Entry) {
+    pub(crate) fn apply(&mut self, mut entry: Entry, names: &mut Names) {
+        entry.attributes.share(names);
         self.count += 1;
         entry.dn = share_above(entry.dn, &self.last);
         self.last.clone_from(&entry.dn);

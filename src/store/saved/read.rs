@@ -8,7 +8,9 @@ use super::{CHUNK, DISPLACED, GLUE, HAS_PARENT, MAGIC, SavedError, VERSION, kind
 use crate::directory::Cookie;
 use crate::model::{Attributes, Container, Dn, Generation, Kind, Names, ObjectId, Rdn, Timestamp};
 use crate::store::name::Name;
-use crate::store::{Member, Object, Snapshot};
+use crate::store::restore::Restoring;
+use crate::store::whole::Membership;
+use crate::store::{Object, Snapshot};
 
 /// Reads a state and the cookie that describes it, as [`write`](super::write) wrote them for the same `source`.
 pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cookie>), SavedError> {
@@ -27,20 +29,23 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
     if found != source {
         return Err(SavedError::Source { found });
     }
-    let mut state = Snapshot { generation: Generation(input.u64()?), complete: true, ..Snapshot::default() };
+    let generation = Generation(input.u64()?);
     let cookie = match input.u8()? {
         0 => None,
         1 => Some(Cookie(input.bytes()?)),
         _ => return Err(input.damaged("neither a cookie nor none")),
     };
     let mut names = Names::default();
+    let mut state = Restoring::default();
     for _ in 0..input.u64()? {
         let object = read_object(&mut input, &mut names)?;
         let before = input.offset;
-        state.restore(object).map_err(|what| SavedError::Damaged { offset: before, what })?;
+        state.add(object).map_err(|what| SavedError::Damaged { offset: before, what })?;
     }
     for _ in 0..input.u64()? {
-        read_membership(&mut input, &mut state)?;
+        let before = input.offset;
+        let membership = read_membership(&mut input)?;
+        state.join(membership).map_err(|what| SavedError::Damaged { offset: before, what })?;
     }
     let expect = input.digest();
     if input.array::<32>()? != expect {
@@ -49,9 +54,9 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
     if input.u8().is_ok() {
         return Err(input.damaged("it goes on behind its end"));
     }
-    match state.contradiction() {
-        Some(what) => Err(input.damaged(what)),
-        None => Ok((state, cookie)),
+    match state.finish(generation) {
+        Err(what) => Err(input.damaged(what)),
+        Ok(state) => Ok((state, cookie)),
     }
 }
 
@@ -86,24 +91,16 @@ fn read_object(input: &mut In<'_>, names: &mut Names) -> Result<Object, SavedErr
     Ok(object)
 }
 
-fn read_membership(input: &mut In<'_>, state: &mut Snapshot) -> Result<(), SavedError> {
+fn read_membership(input: &mut In<'_>) -> Result<Membership, SavedError> {
     let group = ObjectId::from_bytes(input.array()?);
     let name = Name::from(input.text()?.as_str());
     let values = input.u32()?;
     let member = match input.u8()? {
-        0 => Member::Object(ObjectId::from_bytes(input.array()?)),
-        1 => Member::Dangling(input.text()?.parse().map_err(|_| input.damaged("a member's name is no DN"))?),
+        0 => Ok(ObjectId::from_bytes(input.array()?)),
+        1 => Err(input.text()?.parse().map_err(|_| input.damaged("a member's name is no DN"))?),
         _ => return Err(input.damaged("neither a member nor a name")),
     };
-    let there = match &member {
-        Member::Object(id) => state.get(*id).is_some(),
-        Member::Dangling(_) => true,
-    };
-    if !there || state.get(group).is_none_or(|group| group.kind != Kind::Group) {
-        return Err(input.damaged("a membership of what is not there"));
-    }
-    state.groups.restore(group, name, member, values);
-    Ok(())
+    Ok(Membership { group, name, member, values })
 }
 
 struct In<'a> {
