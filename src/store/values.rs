@@ -19,7 +19,7 @@ pub(crate) type Raw<'a> = (usize, &'a [u8]);
 
 /// All member values of an object.
 pub(crate) fn of(object: &Object) -> impl Iterator<Item = Raw<'_>> {
-    ATTRIBUTES.iter().enumerate().flat_map(|(index, name)| object.attributes.values(name).iter().map(move |value| (index, &**value)))
+    ATTRIBUTES.iter().enumerate().flat_map(|(index, name)| object.attributes.values(name).iter().map(move |value| (index, value)))
 }
 
 /// Reads values against one state of the tree. The members of a group stand in few containers: each of those is parsed and

@@ -5,7 +5,7 @@
 use ldap3::asn1::{PL, StructureTag, TagClass, parse_tag};
 use ldap3::controls::Control;
 
-use crate::model::{Attributes, Dn, ObjectId};
+use crate::model::{Attributes, Dn, Names, ObjectId};
 
 /// RFC 4533 §2.3.
 const SYNC_STATE: &str = "1.3.6.1.4.1.4203.1.9.1.2";
@@ -94,17 +94,18 @@ type Parts = (Vec<u8>, Attributes, Option<bool>);
 
 fn parts(tag: StructureTag) -> Result<Parts, Malformed> {
     let (name, found) = raw(tag)?;
-    let mut attributes = Attributes::new();
+    let mut attributes = Vec::new();
     let mut has_below = None;
     for (kind, values) in found {
         if kind.eq_ignore_ascii_case("hasSubordinates") {
             has_below = values.first().map(|value| value.eq_ignore_ascii_case(b"TRUE"));
         } else {
             // RFC 4522 §3: an option of the transfer, not of the attribute.
-            attributes.add(kind.strip_suffix(";binary").unwrap_or(&kind), values);
+            attributes.push((kind.strip_suffix(";binary").unwrap_or(&kind).to_owned(), values));
         }
     }
-    Ok((name, attributes, has_below))
+    // The store shares names between entries; this one alone has nothing to share.
+    Ok((name, Attributes::gather(attributes, &mut Names::default()), has_below))
 }
 
 /// An entry's attributes as they came, options and all.
@@ -258,7 +259,7 @@ mod tests {
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"cn=Anna,dc=x")), &state(control.clone())) else { panic!() };
         assert_eq!((entry.state, entry.id, entry.dn), (State::Modify, ObjectId::from_bytes(ID), Ok("cn=Anna,dc=x".parse().unwrap())));
         assert_eq!((entry.cookie, entry.has_below), (Some(b"csn=1".to_vec()), Some(true)));
-        assert_eq!((entry.attributes.text("cn"), &*entry.attributes.values("photo")[0]), (Some("Anna"), b"\xff\x00".as_slice()));
+        assert_eq!((entry.attributes.text("cn"), entry.attributes.values("photo").first().unwrap()), (Some("Anna"), b"\xff\x00".as_slice()));
         assert!(!entry.attributes.has("hasSubordinates"));
         // A name that cannot be read does not lose the entry.
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"nonsense")), &state(control)) else { panic!() };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::failure::LdapFailure;
 use crate::model::{Fault, ObjectId, Place, Severity};
 
 /// The most faults kept: nobody reads more, and a tree of nothing but faults must not fill the memory.
@@ -15,16 +16,33 @@ pub(super) struct Faults {
     references: BTreeMap<String, Fault>,
     /// What this account cannot see, by what it is about.
     hidden: BTreeMap<String, Fault>,
+    /// Servers that are better placed than the one in use.
+    passed_over: Vec<Fault>,
     changed: bool,
 }
 
 impl Faults {
     pub(super) fn new(url: String) -> Self {
-        Self { url, names: BTreeMap::new(), references: BTreeMap::new(), hidden: BTreeMap::new(), changed: false }
+        let (names, references) = (BTreeMap::new(), BTreeMap::new());
+        Self { url, names, references, hidden: BTreeMap::new(), passed_over: Vec::new(), changed: false }
     }
 
     fn fault(&self, severity: Severity, code: &'static str, what: String, remedy: &str) -> Fault {
         Fault { severity, code, place: Place::Directory { url: self.url.clone() }, what, remedy: remedy.to_owned() }
+    }
+
+    /// A connection was made, and not to these servers.
+    pub(super) fn passed_over<'f>(&mut self, servers: impl Iterator<Item = (String, &'f LdapFailure)>) {
+        let fault = |(server, failure): (String, &LdapFailure)| Fault {
+            severity: Severity::Warning,
+            code: "ldap.failover",
+            place: Place::Directory { url: server },
+            what: format!("another server is used: {}", failure.what()),
+            remedy: failure.remedy(),
+        };
+        let faults: Vec<Fault> = servers.map(fault).collect();
+        self.changed |= faults != self.passed_over;
+        self.passed_over = faults;
     }
 
     /// A refresh begins: all is told again.
@@ -96,7 +114,8 @@ impl Faults {
 
     /// All of them, if there was a change since they were last taken.
     pub(super) fn take(&mut self) -> Option<Vec<Fault>> {
-        let list = || self.names.values().chain(self.references.values()).chain(self.hidden.values()).cloned().collect();
+        let named = self.passed_over.iter().chain(self.names.values());
+        let list = || named.chain(self.references.values()).chain(self.hidden.values()).cloned().collect();
         let taken = self.changed.then(list);
         self.changed = false;
         taken

@@ -10,13 +10,17 @@ mod dialect;
 mod failure;
 mod faults;
 mod feed;
+mod kerberos;
+mod locate;
 mod outlet;
 mod queue;
 mod session;
 mod syncrepl;
+mod tls;
 mod vitals;
 mod wire;
 
 pub use dialect::Dialect;
 pub use failure::LdapFailure;
 pub(super) use feed::{read, watch};
+pub use kerberos::environment as kerberos_environment;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::lines::{Item, Line, Lines, Spot};
 use super::problem::{LdifError, LdifFault, LdifProblem};
-use crate::model::{Attributes, Dn, DnError, ObjectId};
+use crate::model::{Attributes, Dn, DnError, Names, ObjectId};
 
 /// The most records read from one file: five times the largest installation planned for.
 pub const RECORDS_MAX: usize = 5_000_000;
@@ -58,6 +58,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Record>, LdifError> {
         open: None,
         state: State::Start,
         uppers: Uppers::default(),
+        names: Names::default(),
     };
     for item in Lines::of(bytes) {
         parser.item(&item);
@@ -81,6 +82,8 @@ struct Parser<'a> {
     open: Option<Draft>,
     state: State,
     uppers: Uppers,
+    /// What the entries have in common.
+    names: Names,
 }
 
 #[derive(PartialEq)]
@@ -127,10 +130,7 @@ impl Parser<'_> {
 
     fn close(&mut self) {
         if let Some(draft) = self.open.take() {
-            let mut attributes = Attributes::new();
-            for (name, values) in draft.values {
-                attributes.add(&name, values);
-            }
+            let attributes = Attributes::gather(draft.values, &mut self.names);
             self.records.push(Record { path: Arc::clone(&self.path), line: draft.line, dn: draft.dn, id: draft.id, attributes });
         }
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::scope::{Replica, Scope};
-use crate::directory::{Bind, Cookie, LdapOptions};
+use crate::directory::{Cookie, LdapOptions};
 use crate::model::ObjectId;
 
 /// For the next format.
@@ -65,10 +65,7 @@ pub(super) struct Belongs(String);
 impl Belongs {
     pub(super) fn of(options: &LdapOptions, scope: &Scope, attributes: &[String]) -> Self {
         let mut hasher = Sha256::new();
-        let account = match &options.bind {
-            Bind::Anonymous => "",
-            Bind::Simple { dn, .. } => dn,
-        };
+        let account = options.bind.account();
         let mut names: Vec<String> = attributes.iter().map(|name| name.to_ascii_lowercase()).collect();
         names.sort_unstable();
         let tops = scope.parts.iter().map(|part| part.top.key());
@@ -116,6 +113,7 @@ impl Belongs {
 mod tests {
     use super::super::scope::{Context, Part};
     use super::*;
+    use crate::directory::Bind;
     use crate::model::Secret;
 
     fn id(n: u8) -> ObjectId {

@@ -102,7 +102,7 @@ struct Schedule {
 
 impl<'s> Ad<'s> {
     async fn open(options: &'s LdapOptions, outlet: &'s mut Outlet, opened: Opened) -> Result<Self, LdapFailure> {
-        let Opened { mut wire, dse, base, context } = opened;
+        let Opened { mut wire, dse, base, context, .. } = opened;
         let replica = Replica::find(&mut wire, options, &dse).await?;
         let scope = Scope::find(&mut wire, options, &dse, &base, context.as_ref()).await?;
         let attributes = attributes(options, &record::NEEDS);

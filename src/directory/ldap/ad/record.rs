@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::decode::{Malformed, RawAttributes};
 use super::metadata;
 use crate::directory::Entry;
-use crate::model::{Attributes, Dn, ObjectId};
+use crate::model::{Attributes, Dn, Names, ObjectId};
 
 /// What the dialect itself reads of every entry. Of these, the store is given the last three.
 pub(super) const NEEDS: [&str; 8] =
@@ -48,7 +48,7 @@ pub(super) struct Ranged {
 impl Record {
     /// Reads an entry. `None`: it has no objectGUID, so that this account may not read anything of it.
     pub(super) fn read((name, found): (Vec<u8>, RawAttributes)) -> Result<Option<Self>, Malformed> {
-        let mut attributes = Attributes::new();
+        let mut attributes = Vec::new();
         let mut ranged = Vec::new();
         let mut own: HashMap<String, Vec<u8>> = HashMap::new();
         for (kind, values) in found {
@@ -59,7 +59,7 @@ impl Record {
                 ranged.push(Ranged { name: name.to_owned(), values, ends });
             } else if !values.is_empty() {
                 // Beside `member;range=0-1499` there is a `member` without values.
-                attributes.add(&kind, values);
+                attributes.push((kind, values));
             }
         }
         let number = |name: &str| own.get(name).and_then(|value| std::str::from_utf8(value).ok()).and_then(|text| text.parse().ok());
@@ -74,7 +74,8 @@ impl Record {
             usn: number("usnchanged").unwrap_or(0),
             created: number("usncreated"),
             deleted: own.get("isdeleted").is_some_and(|value| value.eq_ignore_ascii_case(b"TRUE")),
-            attributes,
+            // The store shares names between entries; this one alone has nothing to share.
+            attributes: Attributes::gather(attributes, &mut Names::default()),
             ranged,
             stamps: own.get("replpropertymetadata").and_then(|value| metadata::Stamps::read(value)),
         }))
