@@ -2,6 +2,7 @@
 //!
 //! [`LdapFailure`] says what can go wrong. A failure never means that entries are gone: only a list that was completed does.
 
+mod ad;
 mod backoff;
 mod connect;
 mod decode;

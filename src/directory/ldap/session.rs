@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 
+use super::ad;
 use super::connect::{Connected, RootDse, connect};
 use super::dialect::Dialect;
 use super::failure::LdapFailure;
@@ -82,6 +83,7 @@ impl Session {
         let opened = Opened { wire, server, dse, base, context };
         match dialect {
             Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what).await,
+            Dialect::ActiveDirectory => ad::run(options, outlet, opened, what).await,
             _ => Err(LdapFailure::Dialect { server: opened.dse.server() }.into()),
         }
     }
