@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::credentials::CredentialBook;
-use super::{Failed, environment, explain, faults, tokio_runtime};
-use crate::config::{self, Flags};
+use super::{Failed, configuration, explain, faults, tokio_runtime};
+use crate::config::Flags;
 use crate::model::{Fault, Severity};
 use crate::policy::Engine;
 
@@ -29,7 +29,7 @@ struct Answer<'a> {
 /// # Errors
 /// When the configuration has faults or the directory cannot be read: nothing more can be said then.
 pub fn run(flags: &Flags, strict: bool, json: bool) -> Result<ExitCode, Failed> {
-    let (config, mut found) = config::load(flags, &environment()).map_err(Failed::Faults)?;
+    let (config, mut found) = configuration(flags)?;
     let runtime = tokio_runtime()?;
     let source = super::serve::resolve_sample(&config)?;
     let mut book = match CredentialBook::open(&config.auth) {

@@ -22,3 +22,4 @@ mod wire;
 pub use dialect::Dialect;
 pub use failure::LdapFailure;
 pub(super) use feed::{read, watch};
+pub use kerberos::environment as kerberos_environment;
