@@ -44,6 +44,10 @@ pub struct Names {
 const SHAPES_FEW: usize = 1024;
 
 impl Names {
+    fn folded(&mut self, name: &str) -> Arc<str> {
+        if name.bytes().any(|b| b.is_ascii_uppercase()) { self.name(&name.to_ascii_lowercase()) } else { self.name(name) }
+    }
+
     fn name(&mut self, name: &str) -> Arc<str> {
         if let Some(shared) = self.names.get(name) {
             return Arc::clone(shared);
@@ -79,7 +83,7 @@ impl Attributes {
     /// The attributes of an entry that was read as a whole: each name once in any case, with its values.
     pub fn gather<N: AsRef<str>>(list: impl IntoIterator<Item = (N, Vec<Vec<u8>>)>, shared: &mut Names) -> Self {
         let mut list: Vec<(Arc<str>, Vec<Vec<u8>>)> =
-            list.into_iter().map(|(name, values)| (shared.name(&name.as_ref().to_ascii_lowercase()), values)).collect();
+            list.into_iter().map(|(name, values)| (shared.folded(name.as_ref()), values)).collect();
         // Stable: of a name that comes twice, the values stay in their order.
         list.sort_by(|(one, _), (other, _)| one.cmp(other));
         list.dedup_by(|(again, more), (name, values)| {
