@@ -6,6 +6,7 @@ mod backoff;
 mod connect;
 mod decode;
 mod dialect;
+mod doctor;
 mod failure;
 mod faults;
 mod feed;
@@ -20,6 +21,7 @@ mod vitals;
 mod wire;
 
 pub use dialect::Dialect;
+pub(super) use doctor::examine;
 pub use failure::LdapFailure;
 pub(super) use feed::{read, watch};
 pub use kerberos::environment as kerberos_environment;
