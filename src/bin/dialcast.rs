@@ -1,5 +1,6 @@
 //! `dialcast`: arguments in, exit code out.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -52,6 +53,9 @@ enum Command {
         user: String,
         /// Only this setting, or those that begin so (`sip.`)
         setting: Option<String>,
+        /// For a phone at this address: with the policies of its site and subnet
+        #[arg(long, value_name = "IP")]
+        address: Option<IpAddr>,
         #[command(flatten)]
         source: SourceArgs,
     },
@@ -86,6 +90,7 @@ Examples:
   dialcast explain anna
   dialcast explain sip:anna@corp.example sip.outbound-proxy
   dialcast explain anna sip. --directory ldif:/srv/corp.ldif --json
+  dialcast explain anna net. --address 10.1.2.3
 
 Exit codes: 0 explained, 1 no such user or setting, or the directory cannot be read.";
 const CHECK_EXAMPLES: &str = "\
@@ -130,7 +135,9 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve { source, listen, state } => runtime::serve::run(&Flags { listen, state, ..source.flags() }, json),
         Command::Subscribe(args) => runtime::subscribe::run(&args, json),
-        Command::Explain { user, setting, source } => runtime::explain::run(&source.flags(), &user, setting.as_deref(), json),
+        Command::Explain { user, setting, address, source } => {
+            runtime::explain::run(&source.flags(), &user, setting.as_deref(), address, json)
+        }
         Command::Doctor { source } => runtime::doctor::run(&source.flags(), json),
         Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
     };

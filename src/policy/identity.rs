@@ -22,6 +22,8 @@ pub struct IdentityConfig {
     pub tel: Vec<String>,
     /// The display name comes from the first of these that is there.
     pub display_name: Vec<String>,
+    /// A device is known by the MAC addresses and instance ids in all of these.
+    pub device: Vec<String>,
 }
 
 impl Default for IdentityConfig {
@@ -31,6 +33,7 @@ impl Default for IdentityConfig {
             aor: owned(&["SIPIdentitySIPURI", "msRTCSIP-PrimaryUserAddress", "proxyAddresses", "mail"]),
             tel: owned(&["telephoneNumber", "ipPhone"]),
             display_name: owned(&["displayName", "cn"]),
+            device: owned(&["macAddress", "serialNumber"]),
         }
     }
 }
