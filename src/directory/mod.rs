@@ -7,6 +7,7 @@
 mod attributes;
 mod error;
 mod event;
+mod examine;
 pub mod ldap;
 pub mod ldif;
 mod options;
@@ -16,6 +17,7 @@ mod server_url;
 pub use attributes::ATTRIBUTES;
 pub use error::DirectoryError;
 pub use event::{Cookie, Entry, Event, Report};
+pub use examine::{Examined, Finding, Verdict, Wants, examine};
 pub use ldap::Dialect;
 pub use options::{
     Bind, ClientCertificate, LdapOptions, LdifOptions, LocateOptions, OptionsError, Source, SourceError, Timers, TlsOptions,

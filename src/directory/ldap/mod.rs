@@ -7,6 +7,7 @@ mod backoff;
 mod connect;
 mod decode;
 mod dialect;
+mod doctor;
 mod failure;
 mod faults;
 mod feed;
@@ -21,6 +22,7 @@ mod vitals;
 mod wire;
 
 pub use dialect::Dialect;
+pub(super) use doctor::examine;
 pub use failure::LdapFailure;
 pub(super) use feed::{read, watch};
 pub use kerberos::environment as kerberos_environment;
