@@ -89,6 +89,12 @@ pub struct Timers {
     pub ping_timeout: Duration,
     /// How long a refresh may stand still while the server answers pings (60 s): some servers stall at a limit without a word.
     pub refresh_stall: Duration,
+    /// How often all ids and versions are compared with what was told (1 h); not at all.
+    pub compare_every: Option<Duration>,
+    /// How often the dialect `poll` asks for changes (5 s).
+    pub poll_every: Duration,
+    /// How far back `poll` asks each time (2 min): the clocks of the servers that take changes may differ by so much.
+    pub poll_overlap: Duration,
     /// The pause before the first try to reconnect (100 ms); it doubles with each failure.
     pub backoff_min: Duration,
     /// The longest pause (30 s).
@@ -102,6 +108,9 @@ impl Default for Timers {
             ping_interval: Duration::from_secs(5),
             ping_timeout: Duration::from_secs(10),
             refresh_stall: Duration::from_secs(60),
+            compare_every: Some(Duration::from_secs(3600)),
+            poll_every: Duration::from_secs(5),
+            poll_overlap: Duration::from_secs(120),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
         }

@@ -82,6 +82,12 @@ impl Attributes {
         self.texts("objectclass").any(|c| c.eq_ignore_ascii_case(class))
     }
 
+    /// Takes an attribute out, by its name in any case; its values.
+    pub fn remove(&mut self, name: &str) -> Vec<Value> {
+        let found = self.0.binary_search_by(|(n, _)| n.bytes().cmp(name.bytes().map(|b| b.to_ascii_lowercase())));
+        found.map_or_else(|_| Vec::new(), |index| self.0.remove(index).1)
+    }
+
     /// Every attribute, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Value])> {
         self.0.iter().map(|(name, values)| (&**name, values.as_slice()))

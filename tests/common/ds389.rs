@@ -49,6 +49,13 @@ userPassword: secret12
 pub const READ_ALL: &str =
     "(targetattr=\"*\")(version 3.0; acl \"reader\"; allow (read,search,compare) userdn=\"ldap:///cn=reader,dc=corp,dc=example\";)";
 
+/// The same for the changelog, where it is read by which change a cookie is known.
+pub const READ_CHANGELOG: &str = "dn: cn=changelog
+changetype: modify
+add: aci
+aci: (targetattr=\"changeNumber || nsUniqueId || objectClass\")(version 3.0; acl \"reader\"; allow (read,search) userdn=\"ldap:///cn=reader,dc=corp,dc=example\";)
+";
+
 /// How long the server may take to start or to stop: it takes a second, and minutes never.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -81,7 +88,7 @@ impl Ds389 {
             server.add(ldif);
         }
         if ldif.contains(Self::READER) {
-            server.modify(&format!("dn: {}\nchangetype: modify\nadd: aci\naci: {READ_ALL}\n", Self::SUFFIX));
+            server.modify(&format!("dn: {}\nchangetype: modify\nadd: aci\naci: {READ_ALL}\n\n{READ_CHANGELOG}", Self::SUFFIX));
         }
         server
     }
@@ -193,6 +200,18 @@ impl Ds389 {
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "ns-slapd runs");
         self.child = Some(start(self.dir.path(), self.address()));
+    }
+
+    /// Starts it on another port: those who know the old one do not find it.
+    pub fn start_elsewhere(&mut self) {
+        self.start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
+    }
+
+    /// Starts it on this port.
+    pub fn start_at(&mut self, address: SocketAddr) {
+        self.port = address.port();
+        self.configure("cn=config", "nsslapd-port", &self.port.to_string());
+        self.start_again();
     }
 
     /// A line of dse.ldif, in the place of those with that name, while it is down.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::failure::LdapFailure;
 use crate::model::{Fault, ObjectId, Place, Severity};
 
 /// The most faults kept: nobody reads more, and a tree of nothing but faults must not fill the memory.
@@ -13,12 +14,14 @@ pub(super) struct Faults {
     url: String,
     names: BTreeMap<ObjectId, Fault>,
     references: BTreeMap<String, Fault>,
+    /// Why the last comparison of everything came to no end.
+    uncompared: Option<Fault>,
     changed: bool,
 }
 
 impl Faults {
     pub(super) fn new(url: String) -> Self {
-        Self { url, names: BTreeMap::new(), references: BTreeMap::new(), changed: false }
+        Self { url, names: BTreeMap::new(), references: BTreeMap::new(), uncompared: None, changed: false }
     }
 
     fn fault(&self, severity: Severity, code: &'static str, what: String, remedy: &str) -> Fault {
@@ -54,9 +57,19 @@ impl Faults {
         }
     }
 
+    /// Everything was compared with what was told; or could not be, and why.
+    pub(super) fn uncompared(&mut self, failure: Option<&LdapFailure>) {
+        let fault = failure.map(|failure| {
+            let what = format!("the comparison of all ids and versions came to no end: {failure}");
+            self.fault(Severity::Warning, "ldap.compare", what, &failure.remedy())
+        });
+        self.changed |= fault != self.uncompared;
+        self.uncompared = fault;
+    }
+
     /// All of them, if there was a change since they were last taken.
     pub(super) fn take(&mut self) -> Option<Vec<Fault>> {
-        let list = || self.names.values().chain(self.references.values()).cloned().collect();
+        let list = || self.names.values().chain(self.references.values()).chain(&self.uncompared).cloned().collect();
         let taken = self.changed.then(list);
         self.changed = false;
         taken
