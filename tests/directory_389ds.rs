@@ -246,3 +246,76 @@ async fn come_back(may_read_changelog: bool) {
         settle(&mut mirror, &ds, &format!("overtaken, {restart}")).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_limit_is_named_at_once() {
+    let mut ds = Ds389::start(&corp());
+    ds.stop();
+    ds.configure("cn=config", "nsslapd-sizelimit", "5");
+    ds.start_again();
+    // The refresh stops after five entries without a word, and pings are answered.
+    let mut mirror = Mirror::start(source(ds.address()));
+    let why = mirror.until_told("down").await;
+    assert!(why.contains("sizeLimitExceeded (4)") && why.contains("nsSizeLimit"), "{why}");
+    assert!(!mirror.store.snapshot().is_complete());
+    ds.modify(&format!("dn: {}\nchangetype: modify\nadd: nsSizeLimit\nnsSizeLimit: -1\n", Ds389::READER));
+    mirror.until_told("done").await;
+    assert_eq!(shown(&mirror.store), fresh(source(ds.address())).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_enters_and_leaves_the_base() {
+    let ds = Ds389::start(&corp());
+    let inside = |address: SocketAddr| {
+        let mut options = options(address);
+        options.base = Some("ou=b,dc=corp,dc=example".parse().unwrap());
+        Source::Ldap(options)
+    };
+    let mut proxy = Proxy::to(ds.address()).await;
+    let mut mirror = Mirror::start(inside(proxy.address()));
+    mirror.until_told("done").await;
+    assert!(!mirror.has("ou=a,dc=corp,dc=example"));
+    for cut in [false, true] {
+        for (from, to, user) in [
+            ("ou=a,dc=corp,dc=example", "ou=b,dc=corp,dc=example", "uid=a2,ou=a,ou=b,dc=corp,dc=example"),
+            ("ou=a,ou=b,dc=corp,dc=example", "dc=corp,dc=example", "uid=a2,ou=a,dc=corp,dc=example"),
+        ] {
+            if cut {
+                mirror.until_checkpoint().await;
+                proxy.cut();
+                mirror.until_told("down").await;
+            }
+            ds.rename(from, "ou=a", Some(to));
+            // What changes where it is now is told, or not, as it should.
+            ds.modify(&format!("dn: {user}\nchangetype: modify\nreplace: mail\nmail: {cut}@corp.example\n"));
+            mark(&ds, &format!("{cut} {to}"));
+            if cut {
+                proxy.mend().await;
+            }
+            mirror.until_value("ou=b,dc=corp,dc=example", "description", &format!("{cut} {to}")).await;
+            assert_eq!(shown(&mirror.store), fresh(inside(ds.address())).await, "{cut} {to}");
+        }
+    }
+}
+
+/// Half of the tree cannot be seen for a while. What changes there meanwhile is told to nobody, when the right comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_lost_and_given_back() {
+    let ds = Ds389::start(&corp());
+    let mut options = options(ds.address());
+    options.timers.compare_every = Some(Duration::from_millis(300));
+    let mut mirror = Mirror::start(Source::Ldap(options));
+    mirror.until_told("done").await;
+    let deny = "(targetattr=\"*\")(version 3.0; acl \"no\"; deny (all) userdn=\"ldap:///cn=reader,dc=corp,dc=example\";)";
+    ds.modify(&format!("dn: ou=a,dc=corp,dc=example\nchangetype: modify\nadd: aci\naci: {deny}\n"));
+    // It is told as a list that leaves them out, which the guards can hold.
+    mirror.until("the unit is out of sight", |state| state.find(&"uid=a3,ou=a,dc=corp,dc=example".parse().unwrap()).is_none()).await;
+    assert!(!mirror.told.iter().any(|told| told == "delete") && mirror.told.iter().any(|told| told == "keep"), "{:?}", mirror.told);
+    ds.modify("dn: uid=a3,ou=a,dc=corp,dc=example\nchangetype: modify\nreplace: mail\nmail: unseen@corp.example\n");
+    ds.rename("uid=a2,ou=a,dc=corp,dc=example", "uid=unseen", None);
+    ds.delete("uid=a1,ou=a,dc=corp,dc=example");
+    ds.modify(&format!("dn: ou=a,dc=corp,dc=example\nchangetype: modify\ndelete: aci\naci: {deny}\n"));
+    mirror.until_value("uid=a3,ou=a,dc=corp,dc=example", "mail", "unseen@corp.example").await;
+    mirror.until_fresh(source(ds.address())).await;
+    assert!(mirror.told.iter().filter(|told| told.starts_with("up ")).count() == 1, "{:?}", mirror.told);
+}

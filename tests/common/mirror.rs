@@ -113,6 +113,21 @@ impl Mirror {
         }
     }
 
+    /// Applies reports until there is what a list gives that is read now: nothing may change meanwhile.
+    pub async fn until_fresh(&mut self, source: Source) {
+        let there = fresh(source).await;
+        let end = Instant::now() + PATIENCE;
+        while shown(&self.store) != there {
+            assert!(
+                Instant::now() < end,
+                "not in time; told {:?}; there are {:#?}; there should be {there:#?}",
+                self.told,
+                shown(&self.store)
+            );
+            self.step().await;
+        }
+    }
+
     pub fn has(&self, dn: &str) -> bool {
         self.store.snapshot().find(&dn.parse().unwrap()).is_some()
     }
