@@ -1,7 +1,8 @@
 //! The table `[directory]`: from a URL and its companions to a source that can be opened.
 
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::raw::{Loose, RawDirectory};
@@ -83,6 +84,11 @@ fn ldap(check: &mut Check, url: ServerUrl, raw: RawDirectory) -> LdapOptions {
     let dn = check.take("directory.bind_dn", raw.bind_dn);
     let password = secret(check, "directory.password_file", raw.password_file);
     let keytab = secret(check, "directory.keytab_file", raw.keytab_file);
+    if let Some(Err(error)) = keytab.as_ref().map(File::open) {
+        let path = keytab.as_deref().map(Path::display);
+        let what = path.map(|path| format!("{path}: {error}")).unwrap_or_default();
+        check.fault("directory.keytab_file", what, "make it a readable keytab: `klist -k FILE` lists what is in it");
+    }
     let principal = check.take("directory.principal", raw.principal);
     if keytab.is_some() && (dn.is_some() || password.is_some()) {
         check.fault(

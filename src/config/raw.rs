@@ -152,6 +152,8 @@ table! {
         tel: Loose<Vec<String>>,
         /// The name to show. Default: `displayName`, `cn`.
         display_name: Loose<Vec<String>>,
+        /// A device's MAC addresses and instance ids (`urn:uuid:…`). Default: `macAddress`, `serialNumber`.
+        device: Loose<Vec<String>>,
     }
 }
 

@@ -184,14 +184,15 @@ fn servers_and_accounts_that_cannot_be() {
     insta::assert_snapshot!(said("client_cert_file = \"c.pem\""), @"config key directory.client_key_file: there is a certificate and no key; name the PEM file with the certificate's private key");
     insta::assert_snapshot!(said("principal = \"dialcast@X\""), @"config key directory.principal: there is no directory.keytab_file with its key; set directory.keytab_file, or remove directory.principal");
     let both = said("keytab_file = \"/k\"\nbind_dn = \"cn=x\"");
-    assert!(both.starts_with("config key directory.keytab_file: there is a password too; log in by one of them: "), "{both}");
+    assert!(both.contains("config key directory.keytab_file: there is a password too; log in by one of them: "), "{both}");
     insta::assert_snapshot!(faults("[directory]\nurl = \"ldif:x\"\nfailover = [\"ldap://h\"]\n"), @"config key directory.failover: an LDIF file has no server to log in to; remove the key, or set directory.url to ldap://… or ldaps://…");
 }
 
 /// A build without Kerberos says so; one with it does not.
 #[test]
 fn kerberos_is_a_feature() {
-    let said = faults("[directory]\nurl = \"ldaps://h/dc=x\"\nkeytab_file = \"/etc/dialcast/k\"\n");
+    let keytab = tempfile::NamedTempFile::new().unwrap();
+    let said = faults(&format!("[directory]\nurl = \"ldaps://h/dc=x\"\nkeytab_file = \"{}\"\n", keytab.path().display()));
     let expect = if cfg!(feature = "gssapi") { "" } else { "config key directory: this build of Dialcast has no Kerberos; build it with " };
     assert!(said.starts_with(expect) && said.is_empty() == expect.is_empty(), "{said}");
 }

@@ -266,7 +266,8 @@ impl Check {
         let identity = self.identity(raw.identity);
         let auth = self.auth(raw.auth, &listen);
         if let Source::Ldap(options) = &mut directory {
-            options.attributes = [&identity.aor, &identity.tel, &identity.display_name].into_iter().flatten().cloned().collect();
+            options.attributes =
+                [&identity.aor, &identity.tel, &identity.display_name, &identity.device].into_iter().flatten().cloned().collect();
             // Least privilege: users' passwords are asked for only where they are used.
             if auth.digest {
                 options.attributes.push(PASSWORD_ATTRIBUTE.to_owned());
@@ -349,6 +350,7 @@ impl Check {
             aor: self.names("identity.aor", raw.aor, default.aor),
             tel: self.names("identity.tel", raw.tel, default.tel),
             display_name: self.names("identity.display_name", raw.display_name, default.display_name),
+            device: self.names("identity.device", raw.device, default.device),
         }
     }
 

@@ -35,8 +35,10 @@ pub const ATTRIBUTES: &[&str] = &[
     "dialcastServerAddress",
     "dialcastSubnetPrefix",
     "dialcastSiteDN",
+    "siteObject",
     "keywords",
     "serviceBindingInformation",
     // Devices.
     "macAddress",
+    "serialNumber",
 ];

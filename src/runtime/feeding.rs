@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::info;
 
-use crate::directory::{self, Cookie, Report, Source};
+use crate::directory::{self, Cookie, Report, Resume, Source};
 
 /// Orders that may wait: one is as good as many.
 const ORDERS_MAX: usize = 1;
@@ -41,11 +41,11 @@ pub(super) fn feed(source: Source, every: Duration) -> (Feed, Again) {
 }
 
 /// Reports the directory until nobody listens.
-pub(super) async fn run(mut feed: Feed, mut cookie: Option<Cookie>, reports: mpsc::Sender<Report>) {
+pub(super) async fn run(mut feed: Feed, mut resume: Resume, reports: mpsc::Sender<Report>) {
     loop {
         tokio::select! {
-            () = directory::watch(feed.source.clone(), cookie, reports.clone()) => return,
-            Some(from) = feed.orders.recv() => cookie = from,
+            () = directory::go_on(feed.source.clone(), resume, reports.clone()) => return,
+            Some(cookie) = feed.orders.recv() => resume = Resume { cookie, known: None },
         }
     }
 }

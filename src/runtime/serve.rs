@@ -18,9 +18,9 @@ use super::saving::Saving;
 use super::state::StateFile;
 use super::stop::interrupts;
 use super::watching::{Loaded, Parts, Watching};
-use super::{Failed, control, environment, feeding, notifying, tell, tokio_runtime};
-use crate::config::{self, Config, Flags, SAMPLE};
-use crate::directory::{LdifOptions, Source};
+use super::{Failed, configuration, control, environment, feeding, notifying, tell, tokio_runtime};
+use crate::config::{Config, Flags, SAMPLE};
+use crate::directory::{LdifOptions, Resume, Source};
 use crate::model::{Fault, Place, Severity};
 use crate::net::{Listen, Net, NetConfig, NetError};
 use crate::policy::{Engine, Guard};
@@ -47,7 +47,7 @@ const COMMANDS_MAX: usize = 16;
 /// # Errors
 /// When the configuration has faults, a listener cannot be bound, or the state folder cannot be used.
 pub fn run(flags: &Flags, json: bool) -> Result<ExitCode, Failed> {
-    let (config, warnings) = config::load(flags, &environment()).map_err(Failed::Faults)?;
+    let (config, warnings) = configuration(flags)?;
     telemetry::init(&config.log);
     for fault in warnings {
         warn!(code = fault.code, "{fault}");
@@ -92,12 +92,13 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
         live,
         staging: config.staging,
     });
-    let mut cookie = None;
+    let mut resume = Resume::default();
     if let Some(kept) = kept {
-        cookie = watching.resume(kept).await;
+        resume.known = Some(kept.snapshot.iter().filter(|object| !object.glue).map(|object| object.id).collect());
+        resume.cookie = watching.resume(kept).await;
     }
     let mut watching = tokio::spawn(watching.run(received, requested));
-    let mut feed = tokio::spawn(feeding::run(feed, cookie, reports));
+    let mut feed = tokio::spawn(feeding::run(feed, resume, reports));
 
     let saying = async {
         if let Ok(loaded) = is_loaded.await {

@@ -188,7 +188,8 @@ impl Watching {
                 self.live.tell(|| Live::Up { at_ms: now_ms(), what });
             }
             Report::Down { why, retry_ms } => {
-                let meanwhile = if self.loaded.is_some() { "phones are told to wait until it was read once" } else { "the last good state stays" };
+                let meanwhile =
+                    if self.loaded.is_some() { "phones are told to wait until it was read once" } else { "the last good state stays" };
                 warn!("directory down, {meanwhile}; trying again in {retry_ms} ms: {why}");
                 self.live.tell(|| Live::Down { at_ms: now_ms(), why, retry_ms });
             }

@@ -87,11 +87,17 @@ pub(super) enum Verdict {
 impl SweepGuard {
     /// Judges a list against the state that it is to change, and spares in it what is held.
     pub(super) fn judge(&self, batch: &mut Batch, live: &Snapshot, before: Option<&Quarantine>) -> Verdict {
+        if !live.complete {
+            // There is nothing to compare with, and nothing to lose.
+            let is_listed = |canary: &&Dn| batch.entries.iter().any(|entry| entry.dn == **canary);
+            let missing = self.canaries.iter().find(|canary| !is_listed(canary));
+            return missing.map_or(Verdict::Believed, |canary| Verdict::Refused(Suspicion::Canary { dn: canary.clone() }));
+        }
         let told: BTreeSet<ObjectId> = batch.entries.iter().map(|entry| entry.id).collect();
         let doomed = batch.doomed(&live.tree, &told);
         let is_real = |id: &ObjectId| live.get(*id).is_some_and(|object| !object.glue);
         let quarantined = |id: &ObjectId| before.is_some_and(|before| before.objects.contains(id));
-        if doomed.is_empty() && (live.complete || self.canaries.is_empty()) {
+        if doomed.is_empty() {
             batch.doomed = Some(doomed);
             return Verdict::Believed;
         }
@@ -102,9 +108,6 @@ impl SweepGuard {
                 || live.tree.find(&name).filter(is_real).is_some_and(|id| told.contains(&id) || !doomed.contains(&id) && !quarantined(&id))
         };
         let missing = self.canaries.iter().find(|canary| !is_seen(canary));
-        if let (false, Some(canary)) = (live.complete, missing) {
-            return Verdict::Refused(Suspicion::Canary { dn: canary.clone() });
-        }
         // Told once more that it is gone: that is no list's silence.
         let confirmed = batch.below(&live.tree, batch.gone.iter().copied().filter(|id| quarantined(id)));
         // Another entry has the name now: the place can be read, and what stood there was made anew.

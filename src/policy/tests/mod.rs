@@ -8,6 +8,7 @@ mod guard;
 mod impact;
 mod incremental;
 mod laws;
+mod networks;
 mod oracle;
 mod precedence;
 mod standing;
