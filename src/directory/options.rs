@@ -89,7 +89,8 @@ pub struct Timers {
     pub ping_timeout: Duration,
     /// How long a refresh may stand still while the server answers pings (60 s): some servers stall at a limit without a word.
     pub refresh_stall: Duration,
-    /// How often all ids and versions are compared with what was told (1 h); not at all.
+    /// How often all ids and versions are compared with what was told; zero: never. Not given: as often as the dialect needs
+    /// it, an hour for those that are told everything.
     pub compare_every: Option<Duration>,
     /// How often the dialect `poll` asks for changes (5 s).
     pub poll_every: Duration,
@@ -108,7 +109,7 @@ impl Default for Timers {
             ping_interval: Duration::from_secs(5),
             ping_timeout: Duration::from_secs(10),
             refresh_stall: Duration::from_secs(60),
-            compare_every: Some(Duration::from_secs(3600)),
+            compare_every: None,
             poll_every: Duration::from_secs(5),
             poll_overlap: Duration::from_secs(120),
             backoff_min: Duration::from_millis(100),

@@ -14,6 +14,8 @@ pub(super) struct Faults {
     url: String,
     names: BTreeMap<ObjectId, Fault>,
     references: BTreeMap<String, Fault>,
+    /// The server gives its entries no ids.
+    without_id: Option<Fault>,
     /// Why the last comparison of everything came to no end.
     uncompared: Option<Fault>,
     changed: bool,
@@ -21,7 +23,7 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn new(url: String) -> Self {
-        Self { url, names: BTreeMap::new(), references: BTreeMap::new(), uncompared: None, changed: false }
+        Self { url, names: BTreeMap::new(), references: BTreeMap::new(), without_id: None, uncompared: None, changed: false }
     }
 
     fn fault(&self, severity: Severity, code: &'static str, what: String, remedy: &str) -> Fault {
@@ -57,6 +59,15 @@ impl Faults {
         }
     }
 
+    /// Whether the server gives its entries no ids that can be read.
+    pub(super) fn without_id(&mut self, without: bool) {
+        let what = "the entries have no ids that can be read: an entry that is renamed or moved counts as one that went and one that came";
+        let remedy = "let the account read entryUUID, nsUniqueId, objectGUID, GUID or ibm-entryuuid, whichever the server has";
+        let fault = without.then(|| self.fault(Severity::Warning, "ldap.no-id", what.to_owned(), remedy));
+        self.changed |= fault != self.without_id;
+        self.without_id = fault;
+    }
+
     /// Everything was compared with what was told; or could not be, and why.
     pub(super) fn uncompared(&mut self, failure: Option<&LdapFailure>) {
         let fault = failure.map(|failure| {
@@ -69,7 +80,8 @@ impl Faults {
 
     /// All of them, if there was a change since they were last taken.
     pub(super) fn take(&mut self) -> Option<Vec<Fault>> {
-        let list = || self.names.values().chain(self.references.values()).chain(&self.uncompared).cloned().collect();
+        let list =
+            || self.names.values().chain(self.references.values()).chain(&self.without_id).chain(&self.uncompared).cloned().collect();
         let taken = self.changed.then(list);
         self.changed = false;
         taken

@@ -3,6 +3,7 @@
 //! [`LdapFailure`] says what can go wrong. A failure never means that entries are gone: only a list that was completed does.
 
 mod backoff;
+mod clock;
 mod connect;
 mod decode;
 mod dialect;
@@ -13,7 +14,11 @@ mod identity;
 mod ledger;
 mod listing;
 mod outlet;
+mod plain;
+mod poll;
+mod psearch;
 mod queue;
+mod refresh;
 mod roll;
 mod session;
 mod syncrepl;

@@ -102,7 +102,7 @@ impl Outlet {
     /// Tells an entry as it is now: in a refresh, or by itself. One whose name cannot be read stays as it was.
     pub(super) fn found(&mut self, entry: Found, refreshing: bool) {
         let Found { id, dn, attributes, version, .. } = entry;
-        self.ledger.told(id, version);
+        self.ledger.told(id, version.number);
         match dn {
             Ok(dn) => {
                 self.faults.good(id);

@@ -11,6 +11,7 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use ldap3::Ldap;
 use tokio::time::Instant;
@@ -34,7 +35,7 @@ pub(super) struct Roll {
     listing: Listing,
     /// What is read of an entry.
     attributes: Vec<String>,
-    timers: Timers,
+    every: Option<Duration>,
     stage: Stage,
 }
 
@@ -52,8 +53,10 @@ pub(super) enum Step {
 }
 
 impl Roll {
-    pub(super) fn new(listing: Listing, attributes: Vec<String>, timers: &Timers) -> Self {
-        Self { listing, attributes, timers: timers.clone(), stage: Stage::Idle }
+    /// Roll calls as often as the options say, or as the dialect needs them.
+    pub(super) fn new(listing: Listing, attributes: Vec<String>, timers: &Timers, usual: Duration) -> Self {
+        let every = Some(timers.compare_every.unwrap_or(usual)).filter(|every| !every.is_zero());
+        Self { listing, attributes, every, stage: Stage::Idle }
     }
 
     /// Begins one now, if none is under way.
@@ -67,7 +70,7 @@ impl Roll {
     /// Waits for the next step: to be given to [`Self::take`]. Cancelling it loses nothing. The connection has to be driven meanwhile.
     pub(super) async fn next(&mut self, compared: Instant) -> Step {
         let step = match &mut self.stage {
-            Stage::Idle => match self.timers.compare_every {
+            Stage::Idle => match self.every {
                 Some(every) => {
                     tokio::time::sleep_until(compared + every).await;
                     return Step::Due;

@@ -8,6 +8,7 @@ use super::failure::LdapFailure;
 use super::outlet::Outlet;
 use super::syncrepl::{self, Flavour};
 use super::wire::Wire;
+use super::{poll, psearch};
 use crate::directory::{ATTRIBUTES, Cookie, LdapOptions, Report};
 use crate::model::Dn;
 
@@ -78,6 +79,8 @@ impl Session {
         match dialect {
             Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what, Flavour::OpenLdap).await,
             Dialect::Syncrepl389 => syncrepl::run(options, outlet, opened, what, Flavour::Ds389).await,
+            Dialect::PersistentSearch => psearch::run(options, outlet, opened, what).await,
+            Dialect::Poll => poll::run(options, outlet, opened, what).await,
             _ => Err(LdapFailure::Dialect { server: opened.dse.server() }.into()),
         }
     }
