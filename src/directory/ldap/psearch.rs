@@ -130,7 +130,7 @@ async fn look_below(outlet: &mut Outlet, wire: &mut Wire, listing: &Listing, nam
     Ok(())
 }
 
-/// §5: EntryChangeNotification ::= SEQUENCE { changeType ENUMERATED, previousDN OPTIONAL, changeNumber OPTIONAL }.
+/// §5: `EntryChangeNotification` ::= SEQUENCE { changeType ENUMERATED, previousDN OPTIONAL, changeNumber OPTIONAL }.
 fn change(controls: &[Control]) -> Result<ChangeType, Malformed> {
     let control = controls.iter().find(|control| control.1.ctype == ENTRY_CHANGE).and_then(|control| control.1.val.as_deref());
     let (_, tag) = parse_tag(control.ok_or("a change without its Entry Change control")?).map_err(|_| "a value that is not BER")?;
