@@ -1,5 +1,6 @@
 //! `dialcast`: arguments in, exit code out.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -52,6 +53,17 @@ enum Command {
         user: String,
         /// Only this setting, or those that begin so (`sip.`)
         setting: Option<String>,
+        /// For a phone at this address: with the policies of its site and subnet
+        #[arg(long, value_name = "IP")]
+        address: Option<IpAddr>,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// What to run first: DNS, TLS, clock, login, the account's rights and its too many, of every server, with remedies.
+    ///
+    /// Nothing is written to the directory, not even to see whether it could be.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor {
         #[command(flatten)]
         source: SourceArgs,
     },
@@ -78,6 +90,7 @@ Examples:
   dialcast explain anna
   dialcast explain sip:anna@corp.example sip.outbound-proxy
   dialcast explain anna sip. --directory ldif:/srv/corp.ldif --json
+  dialcast explain anna net. --address 10.1.2.3
 
 Exit codes: 0 explained, 1 no such user or setting, or the directory cannot be read.";
 const CHECK_EXAMPLES: &str = "\
@@ -86,6 +99,14 @@ Examples:
   dialcast check --config /etc/dialcast/dialcast.toml --json
 
 Exit codes: 0 no errors (warnings and notes may be shown), 1 errors, or with --strict warnings.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  dialcast doctor --config /etc/dialcast/dialcast.toml
+  dialcast doctor --directory ldaps:///dc=corp,dc=example
+  dialcast doctor --config /etc/dialcast/dialcast.toml --json
+
+Exit codes: 0 nothing failed (there may be warnings), 1 something failed.";
 
 #[derive(Debug, Args)]
 struct SourceArgs {
@@ -104,12 +125,22 @@ impl SourceArgs {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and the version are answers; what is wrong with a command line is told as its reader wants it.
+        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => {
+            return runtime::misused(&error.to_string());
+        }
+        Err(error) => error.exit(),
+    };
     let json = cli.json;
     let outcome = match cli.command {
         Command::Serve { source, listen, state } => runtime::serve::run(&Flags { listen, state, ..source.flags() }, json),
         Command::Subscribe(args) => runtime::subscribe::run(&args, json),
-        Command::Explain { user, setting, source } => runtime::explain::run(&source.flags(), &user, setting.as_deref(), json),
+        Command::Explain { user, setting, address, source } => {
+            runtime::explain::run(&source.flags(), &user, setting.as_deref(), address, json)
+        }
+        Command::Doctor { source } => runtime::doctor::run(&source.flags(), json),
         Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
     };
     runtime::exit(outcome, json)

@@ -31,8 +31,10 @@ pub const ATTRIBUTES: &[&str] = &[
     "dialcastServerAddress",
     "dialcastSubnetPrefix",
     "dialcastSiteDN",
+    "siteObject",
     "keywords",
     "serviceBindingInformation",
     // Devices.
     "macAddress",
+    "serialNumber",
 ];

@@ -17,6 +17,10 @@ pub enum Kind {
     Server,
     /// A phone, gateway or computer.
     Device,
+    /// A place whose phones share network settings.
+    Site,
+    /// Network prefixes, and the site that they belong to.
+    Subnet,
     /// Anything else: kept for its place in the tree, not governed by it.
     Other,
 }
@@ -35,9 +39,13 @@ impl Kind {
     pub const POLICY_KEYWORD: &'static str = "dialcast-policy/1";
     /// The `keywords` value that makes a serviceConnectionPoint a server.
     pub const SERVER_KEYWORD: &'static str = "dialcast-server/1";
+    /// What begins a `keywords` value that names the site whose policy a serviceConnectionPoint is.
+    pub const SITE_KEYWORD: &'static str = "dialcast-site:";
+    /// What begins a `keywords` value that names the subnet whose policy a serviceConnectionPoint is.
+    pub const SUBNET_KEYWORD: &'static str = "dialcast-subnet:";
 
-    /// Classifies an entry. `dialcastPolicy` is auxiliary: on a container, group or user it adds lines to it and does
-    /// not change what it is; on anything else it makes the entry a policy for its parent.
+    /// Classifies an entry. `dialcastPolicy` is auxiliary: on a container, group, user, device, site or subnet it adds lines to
+    /// it and does not change what it is; on anything else it makes the entry a policy for its parent.
     pub fn of(attributes: &Attributes) -> Self {
         let class = |names: &[&str]| names.iter().any(|name| attributes.has_class(name));
         let keyword = |wanted: &str| attributes.texts("keywords").any(|k| k.trim().eq_ignore_ascii_case(wanted));
@@ -48,6 +56,10 @@ impl Kind {
             Self::Policy
         } else if class(&["group", "groupOfNames", "groupOfUniqueNames", "groupOfMembers", "posixGroup"]) {
             Self::Group
+        } else if class(&["site", "dialcastSite"]) {
+            Self::Site
+        } else if class(&["subnet", "dialcastSubnet"]) {
+            Self::Subnet
         } else if class(&["computer", "device", "ieee802Device"]) {
             Self::Device
         } else if class(&["user", "inetOrgPerson", "SIPIdentity", "organizationalPerson", "person", "account"]) {
@@ -84,5 +96,10 @@ mod tests {
         check(&[("objectClass", "user"), ("objectClass", "computer")], Kind::Device);
         check(&[("objectClass", "person"), ("objectClass", "inetOrgPerson")], Kind::User);
         check(&[("objectClass", "groupOfUniqueNames")], Kind::Group);
+        check(&[("objectClass", "dialcastSite"), ("objectClass", "dialcastPolicy")], Kind::Site);
+        check(&[("objectClass", "top"), ("objectClass", "subnet")], Kind::Subnet);
+        // What else AD has below CN=Sites.
+        check(&[("objectClass", "top"), ("objectClass", "sitesContainer")], Kind::Other);
+        check(&[("objectClass", "siteLink")], Kind::Other);
     }
 }

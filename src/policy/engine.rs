@@ -9,19 +9,22 @@ use std::sync::Arc;
 use super::addresses::{Addresses, Claim};
 use super::candidates::{ByContainer, Candidate, by_container, users_of};
 use super::catalogue::Setting;
+use super::device::{DeviceId, Devices};
 use super::identity::{IdentityConfig, created};
 use super::impact::{self, Impact};
-use super::layers::Chain;
+use super::layers::{Chain, Layer};
+use super::network::{Network, NetworkMap, Spot};
 use super::object::HeldFault;
 use super::outcome::{Outcome, UserChange, Withholding};
 use super::personal::{Orders, Personal};
 use super::relevant::{Direct, Relevant};
-use super::resolve::shared;
+use super::resolve::{Sharers, shared};
 use super::resolved::{Resolved, ResolvedSet, Want};
 use super::sources::Sources;
+use super::wanted::Wanted;
 use super::witness::Silent;
 use crate::model::{Aor, Kind, ObjectId};
-use crate::store::{ChangeSet, Object, Snapshot};
+use crate::store::{Change, ChangeSet, Object, Snapshot};
 
 /// What the configuration says about policy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,11 +41,14 @@ pub struct Engine {
     pub(crate) config: PolicyConfig,
     pub(crate) snapshot: Snapshot,
     pub(crate) sources: Sources,
-    relevant: Relevant,
+    pub(super) relevant: Relevant,
+    network: Network,
+    pub(super) devices: Devices,
+    pub(super) wanted: Wanted,
     chains: HashMap<Option<ObjectId>, Arc<Chain>>,
     sets: HashMap<Option<ObjectId>, Sets>,
     pub(crate) users: HashMap<ObjectId, User>,
-    addresses: Addresses,
+    pub(super) addresses: Addresses,
     /// Users whose own lines ask for servers of these roles: a moved server may concern them.
     seeking: BTreeMap<ObjectId, Box<[Arc<str>]>>,
     /// Users whose own lines have filters: any membership may concern them.
@@ -94,10 +100,12 @@ pub(crate) enum Standing {
 
 /// What a round has to decide anew.
 #[derive(Default)]
-struct Stale {
-    containers: HashSet<Option<ObjectId>>,
-    groups: BTreeSet<ObjectId>,
-    served: HashMap<ObjectId, BTreeSet<Arc<str>>>,
+pub(super) struct Stale {
+    pub(super) containers: HashSet<Option<ObjectId>>,
+    pub(super) groups: BTreeSet<ObjectId>,
+    /// Devices below containers that are others now.
+    pub(super) devices: HashSet<ObjectId>,
+    pub(super) served: HashMap<ObjectId, BTreeSet<Arc<str>>>,
 }
 
 /// What a round brings about, besides the users themselves.
@@ -118,6 +126,9 @@ impl Engine {
             config,
             snapshot: Snapshot::default(),
             relevant: Relevant::default(),
+            network: Network::default(),
+            devices: Devices::default(),
+            wanted: Wanted::default(),
             chains: HashMap::new(),
             sets: HashMap::new(),
             users: HashMap::new(),
@@ -132,6 +143,8 @@ impl Engine {
     pub fn load(&mut self, snapshot: &Snapshot) -> Outcome {
         self.begin(snapshot);
         self.sources.load(snapshot);
+        self.network.load(snapshot, &self.sources);
+        self.devices.load(snapshot, &self.config.identity.device);
         self.relevant = Relevant::of(snapshot, &self.sources);
         self.chains.clear();
         self.sets.clear();
@@ -157,15 +170,21 @@ impl Engine {
         let mut round = Round::default();
         self.examine_all(&candidates, &Stale::default(), &mut before, &mut round);
         round.touched.extend(self.addresses.unclaimed());
-        self.settle(round.touched, round.examined)
+        let outcome = self.settle(round.touched, round.examined);
+        Outcome { answers: self.answer_all_again(), ..outcome }
     }
 
     /// Takes the changes that lead from the snapshot seen last to this one, and resolves whom they can affect.
     pub fn update(&mut self, snapshot: &Snapshot, changes: &[ChangeSet]) -> Outcome {
         let before = self.begin(snapshot);
         let mut impact = impact::of(&before, snapshot, changes, &mut self.sources, &mut self.relevant);
+        self.note(&mut impact, changes);
         let mut possible = std::mem::take(&mut impact.possible);
         let stale = self.stale(&impact, &mut possible);
+        let mut looked_at: HashSet<ObjectId> = HashSet::new();
+        if !self.wanted.is_empty() {
+            looked_at.extend(possible.iter().chain(&impact.certain));
+        }
         possible.retain(|id| !impact.certain.contains(id));
         let mut round = Round::default();
         for id in &impact.certain {
@@ -190,7 +209,49 @@ impl Engine {
         }
         round.touched.sort_unstable();
         round.touched.dedup();
-        self.settle(round.touched, round.examined)
+        let affected = self.affected(&impact, &stale, &looked_at, &round.touched);
+        let outcome = self.settle(round.touched, round.examined);
+        Outcome { answers: self.answer_again(affected), ..outcome }
+    }
+
+    /// Which address is where: the same `Arc` as long as nothing differs.
+    pub const fn network(&self) -> &Arc<NetworkMap> {
+        self.network.map()
+    }
+
+    /// What is wrong with sites and subnets.
+    pub(super) fn network_faults(&self) -> &[(ObjectId, HeldFault)] {
+        self.network.faults()
+    }
+
+    /// What the devices of the directory call themselves.
+    pub fn devices(&self) -> impl Iterator<Item = &DeviceId> {
+        self.devices.ids()
+    }
+
+    /// Brings sites, subnets and devices up to date.
+    fn note(&mut self, impact: &mut Impact, changes: &[ChangeSet]) {
+        for change in changes.iter().flat_map(|set| &set.changes) {
+            match change {
+                Change::Added(object) | Change::Modified { after: object, .. } | Change::Moved { after: object, .. } => {
+                    // Several changes may be of one object: what counts is what it is now.
+                    let Some(object) = self.snapshot.get(object.id) else { continue };
+                    self.network.note(object);
+                    impact.device_ids.extend(self.devices.ids_of(object.id).iter().cloned());
+                    self.devices.note(object, &self.config.identity.device);
+                    impact.device_ids.extend(self.devices.ids_of(object.id).iter().cloned());
+                }
+                Change::Removed { object, .. } if self.snapshot.get(object.id).is_none() => {
+                    self.network.forget(object.id);
+                    impact.device_ids.extend(self.devices.ids_of(object.id).iter().cloned());
+                    self.devices.forget(object.id);
+                }
+                Change::Removed { .. } | Change::Members { .. } => {}
+            }
+        }
+        if impact.network {
+            self.network.read(&self.snapshot, &self.sources);
+        }
     }
 
     /// Every user who has a document now, by id.
@@ -257,6 +318,7 @@ impl Engine {
                         stale.containers.insert(Some(object.id));
                     }
                     Kind::User => drop(possible.insert(object.id)),
+                    Kind::Device if !self.wanted.is_empty() => drop(stale.devices.insert(object.id)),
                     _ => {}
                 }
             }
@@ -303,7 +365,9 @@ impl Engine {
 
     /// The set of a container for users in these groups; decided anew if a change can have made it another, once in a round.
     fn held<'s>(&self, sets: &'s mut Sets, chain: &Chain, container: Option<ObjectId>, groups: &[ObjectId], stale: &Stale) -> &'s mut Held {
-        let decide = || Arc::new(shared(&self.sources, chain, container, groups, &mut Silent));
+        // Without regard to where an endpoint is.
+        let sharers = Sharers { container, groups, spot: Spot::default(), with_network: false };
+        let decide = || Arc::new(shared(&self.sources, chain, &sharers, &mut Silent));
         if !sets.contains_key(groups) {
             let held = Held { set: decide(), orders: Orders::default(), users: 0, round: self.round };
             return sets.entry(groups.into()).or_insert(held);
@@ -320,7 +384,7 @@ impl Engine {
         held
     }
 
-    fn chain(&mut self, container: Option<ObjectId>) -> Arc<Chain> {
+    pub(super) fn chain(&mut self, container: Option<ObjectId>) -> Arc<Chain> {
         let chain = self.chains.entry(container).or_insert_with(|| Arc::new(Chain::of(&self.snapshot, &self.sources, container)));
         Arc::clone(chain)
     }
@@ -332,10 +396,12 @@ impl Engine {
         let personal = Personal {
             snapshot: &self.snapshot,
             sources: &self.sources,
-            identity: &self.config.identity,
+            identity: Some(&self.config.identity),
             chain,
             set: &held.set,
             user: object,
+            layer: Layer::User,
+            above: None,
         };
         let own = personal.decide(&mut held.orders, &mut Silent);
         held.users += 1;
@@ -434,7 +500,7 @@ impl Engine {
         let mut users = gone;
         users.extend(withheld);
         users.extend(resolved.into_iter().map(UserChange::Resolved));
-        Outcome { users, examined }
+        Outcome { users, examined, answers: Vec::new() }
     }
 }
 

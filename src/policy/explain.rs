@@ -1,5 +1,7 @@
 //! Every value of a user with its source, and every line that lost with the reason.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::calendar::rfc3339;
@@ -9,10 +11,11 @@ use super::explain_reason::reason;
 use super::grammar::Operator;
 use super::identity;
 use super::layers::{Chain, Layer, container_of};
+use super::network::{Network, Spot};
 use super::personal::{Orders, Own, Personal};
 use super::recorder::{Line, Place, Recorder};
 use super::relevant::{Direct, Relevant};
-use super::resolve::{admits, shared};
+use super::resolve::{Sharers, admits, shared};
 use super::resolved::{Decision, ResolvedSet};
 use super::sources::Sources;
 use super::value::Value;
@@ -31,10 +34,25 @@ pub struct Explanation {
     pub state: &'static str,
     /// Why there is none.
     pub why: Option<String>,
+    /// Where the endpoint is, if an address was given; else what is explained holds without regard to it.
+    pub place: Option<Located>,
     /// The objects whose lines were looked at, from the lowest layer to the highest; within a layer the one that wins last.
     pub policies: Vec<Applied>,
     /// Every setting about which somebody says something, in the order of the catalogue.
     pub settings: Vec<Explained>,
+}
+
+/// Where an address is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Located {
+    /// The address.
+    pub address: IpAddr,
+    /// The network of the subnet: the longest prefix of the address.
+    pub prefix: Option<String>,
+    /// The subnet.
+    pub subnet: Option<Entry>,
+    /// The site: the one that the subnet names, or for an address in no subnet the only one that there is.
+    pub site: Option<Entry>,
 }
 
 /// A directory entry.
@@ -112,7 +130,7 @@ pub struct Loser {
     /// Where it stands.
     pub source: Provenance,
     /// A short stable name: `lower-layer`, `order`, `not-enforced`, `blocked`, `filtered`, `unparsable`, `same-object`,
-    /// `removed`, `no-server`, `full`, `user-only`, `idle`.
+    /// `removed`, `no-server`, `full`, `user-only`, `network-only`, `idle`.
     pub reason: &'static str,
     /// The object to which it lost.
     pub by: Option<Entry>,
@@ -129,15 +147,22 @@ pub struct Nearest {
     pub container: Entry,
 }
 
-/// Explains a user. `None` when the object is no user.
+/// Explains a user, for an endpoint at an address if one is given. `None` when the object is no user.
 ///
 /// It is decided as the engine decides it, with somebody taking notes; nothing needs to be loaded before.
-pub fn explain(snapshot: &Snapshot, config: &PolicyConfig, user: ObjectId) -> Option<Explanation> {
+pub fn explain(snapshot: &Snapshot, config: &PolicyConfig, user: ObjectId, address: Option<IpAddr>) -> Option<Explanation> {
     let mut sources = Sources::new(&config.settings);
     sources.load(snapshot);
     let object = snapshot.get(user).filter(|object| object.kind == Kind::User)?;
     let mut recorder = Recorder::new();
-    let case = Case::new(snapshot, config, &sources, object, &mut recorder);
+    let found = address.map(|address| {
+        let mut network = Network::default();
+        network.load(snapshot, &sources);
+        (address, network.find(address))
+    });
+    let spot =
+        found.map_or(Spot::default(), |(_, found)| Spot { site: found.site, subnet: found.subnet.map(|(_, id)| id), container: None });
+    let case = Case::new(snapshot, config, &sources, object, spot, &mut recorder);
     let own = case.decide(&mut recorder);
     let names = Names { snapshot };
     let (state, why) = case.state(&own);
@@ -146,6 +171,12 @@ pub fn explain(snapshot: &Snapshot, config: &PolicyConfig, user: ObjectId) -> Op
         aor: own.aor.as_ref().map(Aor::to_string),
         state,
         why,
+        place: found.map(|(address, found)| Located {
+            address,
+            prefix: found.subnet.map(|(prefix, _)| prefix.to_string()),
+            subnet: found.subnet.map(|(_, id)| names.entry(id)),
+            site: found.site.map(|id| names.entry(id)),
+        }),
         policies: case.policies(&names),
         settings: Setting::all().filter_map(|setting| case.explained(setting, &own, &recorder, &names)).collect(),
     })
@@ -168,6 +199,8 @@ struct Case<'a> {
     config: &'a PolicyConfig,
     sources: &'a Sources,
     object: &'a Object,
+    /// Where the endpoint is, whether or not policies govern that.
+    spot: Spot,
     chain: Chain,
     set: ResolvedSet,
 }
@@ -178,24 +211,28 @@ impl<'a> Case<'a> {
         config: &'a PolicyConfig,
         sources: &'a Sources,
         object: &'a Object,
+        spot: Spot,
         witness: &mut W,
     ) -> Self {
         let container = container_of(snapshot, object.id);
-        let chain = Chain::of(snapshot, sources, container);
+        let chain = Chain::of(snapshot, sources, container).with(sources, [spot.site, spot.subnet].into_iter().flatten());
         let mut groups = Vec::new();
         Relevant::of(snapshot, sources).groups(snapshot, &chain, object.id, Direct::Asked, &mut groups);
-        let set = shared(sources, &chain, container, &groups, witness);
-        Self { snapshot, config, sources, object, chain, set }
+        let sharers = Sharers { container, groups: &groups, spot, with_network: false };
+        let set = shared(sources, &chain, &sharers, witness);
+        Self { snapshot, config, sources, object, spot, chain, set }
     }
 
     fn decide<W: Witness>(&self, witness: &mut W) -> Own {
         let personal = Personal {
             snapshot: self.snapshot,
             sources: self.sources,
-            identity: &self.config.identity,
+            identity: Some(&self.config.identity),
             chain: &self.chain,
             set: &self.set,
             user: self.object,
+            layer: Layer::User,
+            above: Some(self.spot),
         };
         personal.decide(&mut Orders::default(), witness)
     }
@@ -229,7 +266,7 @@ impl<'a> Case<'a> {
         let others = self.snapshot.iter().filter(|other| other.kind == Kind::User && other.id != self.object.id);
         let claims = |other: &&std::sync::Arc<Object>| {
             if self.sources.governs(other.id) {
-                let case = Case::new(self.snapshot, self.config, self.sources, other, &mut Silent);
+                let case = Case::new(self.snapshot, self.config, self.sources, other, Spot::default(), &mut Silent);
                 return case.decide(&mut Silent).aor.as_ref() == Some(aor);
             }
             let given = identity::addresses(&self.config.identity, &other.attributes, &mut Vec::new());
@@ -243,9 +280,12 @@ impl<'a> Case<'a> {
         let groups = self.snapshot.transitive_groups(self.object.id);
         let mut levels: Vec<(Layer, Vec<&std::sync::Arc<super::object::PolicyObject>>)> =
             vec![(Layer::Config, self.sources.config().iter().collect())];
+        let of = |id: Option<ObjectId>| id.into_iter().flat_map(|id| self.sources.policies(id)).collect::<Vec<_>>();
+        levels.push((Layer::Site, of(self.spot.site)));
         levels.extend(self.chain.containers.iter().map(|(layer, id)| (*layer, self.sources.policies(*id).iter().collect())));
         levels.push((Layer::Group, groups.iter().flat_map(|group| self.sources.policies(*group)).collect()));
         levels.push((Layer::User, self.sources.policies(self.object.id).iter().collect()));
+        levels.push((Layer::Subnet, of(self.spot.subnet)));
         let mut applied = Vec::new();
         for (layer, mut policies) in levels {
             policies.sort_by_key(|policy| std::cmp::Reverse(policy.rank()));

@@ -29,6 +29,7 @@ pub(super) fn reason(line: &Line, names: &Names<'_>) -> Option<(&'static str, Op
             Dropped::Unparsable(why) => ("unparsable", None, format!("does not parse: {why}")),
             Dropped::SameObject => ("same-object", None, "another line of the same object comes first".into()),
             Dropped::UserOnly => ("user-only", None, "only a user can have it".into()),
+            Dropped::NetworkOnly => ("network-only", None, "a subnet decides network settings only".into()),
             Dropped::NoServer(role) => ("no-server", None, format!("no server of role {role} in the containers above")),
             Dropped::Full => ("full", None, "the list is full".into()),
         },

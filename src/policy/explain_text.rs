@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::explain::{Applied, Explained, Explanation, Provenance};
+use super::explain::{Applied, Explained, Explanation, Located, Provenance};
 use super::layers::Layer;
 
 impl fmt::Display for Explanation {
@@ -14,6 +14,9 @@ impl fmt::Display for Explanation {
         if let Some(why) = &self.why {
             writeln!(f, "{}: {why}", self.state)?;
         }
+        if let Some(place) = &self.place {
+            writeln!(f, "{place}")?;
+        }
         if !self.policies.is_empty() {
             writeln!(f, "policies, the highest last:")?;
             for policy in &self.policies {
@@ -24,6 +27,21 @@ impl fmt::Display for Explanation {
             write!(f, "\n{explained}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {}: ", self.address)?;
+        match (&self.subnet, &self.prefix) {
+            (Some(subnet), Some(prefix)) => write!(f, "subnet {}, which has {prefix}; ", subnet.dn)?,
+            _ => f.write_str("in no subnet; ")?,
+        }
+        match (&self.site, &self.subnet) {
+            (Some(site), Some(_)) => write!(f, "site {}", site.dn),
+            (Some(site), None) => write!(f, "site {}, the only one", site.dn),
+            (None, _) => f.write_str("in no site"),
+        }
     }
 }
 

@@ -21,13 +21,16 @@ impl Engine {
     /// the whole directory: for `check` and the admin, not for every change.
     pub fn faults(&self) -> Vec<Fault> {
         let mut listed = Listed { snapshot: &self.snapshot, faults: Vec::new() };
-        for (policy, governs) in self.sources.all_policies() {
-            listed.policy(policy, governs.is_err(), |dn| self.sources.group(dn).is_some());
+        for (policy, governs_nobody) in self.sources.all_policies() {
+            listed.policy(policy, governs_nobody, |dn| self.sources.group(dn).is_some());
         }
         for server in self.sources.all_servers() {
             for held in &server.faults {
                 listed.held(Some(server.id), held);
             }
+        }
+        for (id, held) in self.network_faults().iter().chain(&self.devices.faults(&self.snapshot)) {
+            listed.held(Some(*id), held);
         }
         for (id, user) in &self.users {
             for held in user.amiss.iter().flat_map(|amiss| &amiss.faults) {
@@ -116,8 +119,9 @@ impl Listed<'_> {
         for held in &policy.faults {
             self.held(policy.id, held);
         }
-        if governs_nobody {
-            let what = "the policy governs nobody: it stands in neither a container, a group nor a user";
+        // One that names its sites or subnets has told why.
+        if governs_nobody && !policy.faults.iter().any(|held| held.fault.code == "policy.place") {
+            let what = "the policy governs nobody: it stands in no container, group, user, device, site or subnet";
             let remedy = "move it into what it is for";
             self.at(Severity::Warning, "policy.place", policy.id, what.into(), remedy.into());
         }

@@ -22,6 +22,8 @@ pub struct IdentityConfig {
     pub tel: Vec<String>,
     /// The display name comes from the first of these that is there.
     pub display_name: Vec<String>,
+    /// A device is known by the MAC addresses and instance ids in all of these.
+    pub device: Vec<String>,
 }
 
 impl Default for IdentityConfig {
@@ -31,6 +33,7 @@ impl Default for IdentityConfig {
             aor: owned(&["SIPIdentitySIPURI", "msRTCSIP-PrimaryUserAddress", "proxyAddresses", "mail"]),
             tel: owned(&["telephoneNumber", "ipPhone"]),
             display_name: owned(&["displayName", "cn"]),
+            device: owned(&["macAddress", "serialNumber"]),
         }
     }
 }
@@ -79,7 +82,7 @@ pub(crate) fn addresses<'a>(config: &'a IdentityConfig, attributes: &Attributes,
 /// An address as the value of `account.aor` has it, and that value.
 fn canonical(aor: Aor, attribute: &str, faults: &mut Vec<HeldFault>) -> Option<(Aor, Value)> {
     if is_plain(aor.as_str()) {
-        let value = Value::Uri(aor.as_str().into());
+        let value = Value::Uri(aor.shared_text());
         return Some((aor, value));
     }
     match Setting::ACCOUNT_AOR.spec().kind.parse(aor.as_str()) {

@@ -10,6 +10,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use super::device::DeviceId;
 use super::relevant::Relevant;
 use super::sources::{Sources, Touched};
 use crate::model::{Kind, ObjectId};
@@ -28,6 +29,16 @@ pub(crate) struct Impact {
     pub(crate) groups: BTreeSet<ObjectId>,
     /// Containers and roles: other servers below.
     pub(crate) served: BTreeSet<(ObjectId, Arc<str>)>,
+    /// Sites and subnets that carry other lines.
+    pub(crate) spots: BTreeSet<ObjectId>,
+    /// Devices that carry other lines.
+    pub(crate) devices: BTreeSet<ObjectId>,
+    /// What devices called themselves, or do now, whose entry came, went, moved or changed.
+    pub(crate) device_ids: BTreeSet<DeviceId>,
+    /// Devices may be in other groups.
+    pub(crate) all_devices: bool,
+    /// Addresses may be in other sites and subnets.
+    pub(crate) network: bool,
     /// The lines of the configuration apply to others.
     pub(crate) everybody: bool,
 }
@@ -47,6 +58,10 @@ pub(crate) fn of(before: &Snapshot, after: &Snapshot, changes: &[ChangeSet], sou
     let changes = || changes.iter().flat_map(|set| &set.changes);
     for change in changes() {
         between.object(change, &mut impact, sources, &mut touched);
+    }
+    impact.network = changes().any(moves_networks);
+    if impact.network {
+        sources.read_aimed(after, &mut touched);
     }
     // Names in filters can stand for others, and other groups can count, only when something came, went or moved, or lines
     // are others.
@@ -88,7 +103,13 @@ pub(crate) fn of(before: &Snapshot, after: &Snapshot, changes: &[ChangeSet], sou
                 impact.possible.extend(after.members_deep(target));
                 impact.groups.insert(target);
             }
-            // Gone, or no longer what can be governed: its own change says so.
+            Some(Kind::Device) => drop(impact.devices.insert(target)),
+            Some(Kind::Site | Kind::Subnet) | None => {
+                // Whether it makes a difference where an endpoint is may be another question now.
+                impact.network = true;
+                impact.spots.insert(target);
+            }
+            // No longer what can be governed: its own change says so.
             _ => {}
         }
     }
@@ -162,8 +183,29 @@ impl Between<'_> {
     fn member(&self, member: ObjectId, impact: &mut Impact) {
         match self.after.get(member).or_else(|| self.before.get(member)).map(|object| object.kind) {
             Some(Kind::User) => drop(impact.possible.insert(member)),
-            Some(Kind::Group) => impact.possible.extend(self.after.members_deep(member)),
+            Some(Kind::Group) => {
+                impact.possible.extend(self.after.members_deep(member));
+                impact.all_devices = true;
+            }
+            Some(Kind::Device) => impact.all_devices = true,
             _ => {}
         }
+    }
+}
+
+/// Whether a change can make an address belong to another site or subnet: one of these changed, or something else has the name
+/// that one is called by. Users and what stands for them are in no such name.
+fn moves_networks(change: &Change) -> bool {
+    let is_network = |kind: Kind| matches!(kind, Kind::Site | Kind::Subnet);
+    let is_above = |kind: Kind| matches!(kind, Kind::Container(_) | Kind::Other);
+    match change {
+        Change::Added(object) | Change::Removed { object, .. } => is_network(object.kind) || is_above(object.kind),
+        Change::Modified { before, after } => {
+            is_network(before.kind)
+                || is_network(after.kind)
+                || before.kind != after.kind && (is_above(before.kind) || is_above(after.kind))
+        }
+        Change::Moved { before, after } => [before.kind, after.kind].into_iter().any(|kind| is_network(kind) || is_above(kind)),
+        Change::Members { .. } => false,
     }
 }

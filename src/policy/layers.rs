@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::grammar::Filter;
+use super::object::PolicyObject;
 use super::sources::Sources;
 use crate::model::{Container, Kind, ObjectId};
 use crate::store::{Object, Snapshot};
@@ -15,7 +16,7 @@ pub enum Layer {
     BuiltIn,
     /// `policy.settings` of the configuration.
     Config,
-    /// The site of the user (identity settings) or of the endpoint (network settings). Nothing makes it yet.
+    /// The site that the endpoint is in.
     Site,
     /// The domain or organisation at the top of the tree.
     Domain,
@@ -25,7 +26,9 @@ pub enum Layer {
     Group,
     /// The user: its attributes, and the policy lines on it.
     User,
-    /// The subnet of the endpoint, for network settings. Nothing makes it yet.
+    /// The device whose profile it is.
+    Device,
+    /// The subnet that the endpoint is in, for network settings.
     Subnet,
 }
 
@@ -41,12 +44,13 @@ impl Layer {
             Self::Domain => 3,
             Self::Unit(depth) => 4 + depth as u32,
             Self::Group => 1 << 17,
-            Self::User => 1 << 18,
+            Self::User | Self::Device => 1 << 18,
             Self::Subnet => 1 << 20,
         }
     }
 
-    /// Whether `block` on a container inside drops what comes from here and is not enforced.
+    /// Whether `block` on a container inside drops what comes from here and is not enforced. Of a site that is what stands below
+    /// the containers: its network settings stand above them.
     pub(crate) const fn can_be_blocked(self) -> bool {
         matches!(self, Self::Site | Self::Domain | Self::Unit(_))
     }
@@ -62,6 +66,7 @@ impl fmt::Display for Layer {
             Self::Unit(depth) => return write!(f, "OU {depth}"),
             Self::Group => "group",
             Self::User => "user",
+            Self::Device => "device",
             Self::Subnet => "subnet",
         })
     }
@@ -95,17 +100,32 @@ impl Chain {
             };
             containers.push((layer, object.id));
         }
-        let mut filters = Vec::new();
         let policies = containers.iter().flat_map(|(_, id)| sources.policies(*id));
-        for filter in policies.chain(sources.config()).flat_map(|policy| &policy.filters) {
-            if let Filter::Allow(dn) | Filter::Deny(dn) = filter {
-                filters.extend(sources.group(dn));
-            }
-        }
+        let filters = asked_for(sources, policies.chain(sources.config()));
+        Self { containers: containers.into(), filters }
+    }
+
+    /// The same, with the groups that filters of these objects ask for too.
+    pub(crate) fn with(&self, sources: &Sources, objects: impl IntoIterator<Item = ObjectId>) -> Self {
+        let mut filters = asked_for(sources, objects.into_iter().flat_map(|id| sources.policies(id))).into_vec();
+        filters.extend_from_slice(&self.filters);
         filters.sort_unstable();
         filters.dedup();
-        Self { containers: containers.into(), filters: filters.into() }
+        Self { containers: self.containers.clone(), filters: filters.into() }
     }
+}
+
+/// The groups that filters of policies ask for, sorted.
+fn asked_for<'a>(sources: &Sources, policies: impl Iterator<Item = &'a Arc<PolicyObject>>) -> Box<[ObjectId]> {
+    let mut groups = Vec::new();
+    for filter in policies.flat_map(|policy| &policy.filters) {
+        if let Filter::Allow(dn) | Filter::Deny(dn) = filter {
+            groups.extend(sources.group(dn));
+        }
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    groups.into()
 }
 
 /// Whether policies on the object govern what stands below it.

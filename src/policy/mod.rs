@@ -1,9 +1,11 @@
 //! Stage 3: what a setting is, and how each user's settings are decided.
 
 mod addresses;
+mod aim;
 mod calendar;
 mod candidates;
 pub mod catalogue;
+mod device;
 mod engine;
 mod explain;
 mod explain_reason;
@@ -14,9 +16,11 @@ mod grammar;
 mod identity;
 mod impact;
 mod layers;
+mod network;
 mod object;
 mod outcome;
 mod personal;
+mod prefix;
 mod recorder;
 mod redact;
 mod relevant;
@@ -32,16 +36,20 @@ mod value_place;
 mod value_text;
 mod value_time;
 mod value_uri;
+mod wanted;
 mod witness;
 
+pub use device::DeviceId;
 pub use engine::{Engine, PolicyConfig};
-pub use explain::{Applied, Entry, Explained, Explanation, Loser, Nearest, Provenance, Sourced, explain};
+pub use explain::{Applied, Entry, Explained, Explanation, Located, Loser, Nearest, Provenance, Sourced, explain};
 pub use find::{FindError, find_user};
 pub use grammar::Operator;
 pub use identity::IdentityConfig;
 pub use layers::Layer;
+pub use network::{Here, NetworkMap, Spot};
 pub use outcome::{Outcome, UserChange, Withholding};
 pub use resolved::{Decision, Resolved, ResolvedSet, Source};
+pub use wanted::{Answer, Resource};
 
 #[cfg(test)]
 mod tests;

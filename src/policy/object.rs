@@ -27,6 +27,12 @@ pub(crate) enum Carrier {
     Group,
     /// One user.
     User,
+    /// One device.
+    Device,
+    /// Endpoints in a site.
+    Site,
+    /// Endpoints in a subnet: only network settings.
+    Subnet,
 }
 
 /// The change that brought something, and when.
@@ -86,6 +92,8 @@ pub(crate) enum RefusedWhy {
     SameObject,
     /// The setting belongs to users, and the object is none.
     UserOnly,
+    /// The object decides network settings, and the setting is none.
+    NetworkOnly,
     /// The list is full.
     Full,
 }
@@ -153,6 +161,13 @@ impl PolicyObject {
     /// Whether it says anything about users: an object that says nothing is not kept.
     pub(crate) fn is_empty(&self) -> bool {
         self.edits.is_empty() && self.blocks.is_empty() && self.faults.is_empty() && self.filters.is_empty()
+    }
+
+    /// Whether any value stands for servers of the tree.
+    pub(crate) fn asks_for_servers(&self) -> bool {
+        let values =
+            |edit: &'_ Edit| edit.base.iter().flat_map(|base| &base.values).chain(&edit.appends).chain(&edit.removes).any(is_nearest);
+        self.edits.iter().any(values)
     }
 
     /// Takes over from an earlier reading when each edit came, where it is still the same edit.
@@ -251,6 +266,14 @@ impl Reading {
             edit.refused.push(Refused { operator, text, why: RefusedWhy::UserOnly });
             return;
         }
+        // Design §3 rule 1: a subnet is the uppermost layer of what belongs to the network, and no layer of the rest.
+        if self.carrier == Carrier::Subnet && !setting.spec().network {
+            let what = format!("a subnet decides network settings only, and `{setting}` is none");
+            let remedy = "put the line on the site, or on whom it is for; docs/settings.md marks network settings";
+            self.fault(attribute, &line, warning("policy.scope", 0, what, remedy.into()));
+            edit.refused.push(Refused { operator, text, why: RefusedWhy::NetworkOnly });
+            return;
+        }
         let explicit = values.is_empty() && refused.is_empty();
         edit.refused.extend(refused.into_iter().map(|(text, why)| Refused { operator, text, why: RefusedWhy::Unparsable(why) }));
         match operator {
@@ -329,6 +352,10 @@ impl Edit {
     fn new(setting: Setting, since: Since) -> Self {
         Self { setting, base: None, removes: Vec::new(), appends: Vec::new(), refused: Vec::new(), since }
     }
+}
+
+fn is_nearest(value: &Value) -> bool {
+    matches!(value, Value::Nearest(_))
 }
 
 /// Values as one text.

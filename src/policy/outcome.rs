@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::network::Spot;
 use super::resolved::Resolved;
+use super::wanted::{Answer, Resource};
 use crate::model::{Aor, ObjectId};
 
 /// What differs for users, and what it cost to find out.
@@ -14,6 +16,8 @@ pub struct Outcome {
     pub users: Vec<UserChange>,
     /// How many users were resolved anew to find that out.
     pub examined: usize,
+    /// What differs for those that are wanted at a spot ([`Engine::want`](super::Engine::want)).
+    pub answers: Vec<(Resource, Spot, Answer)>,
 }
 
 /// What became of a user.

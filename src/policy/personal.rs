@@ -8,8 +8,9 @@ use super::catalogue::Setting;
 use super::grammar::Operator;
 use super::identity::{self, Given, IdentityConfig};
 use super::layers::{Chain, Layer};
+use super::network::Spot;
 use super::object::{HeldFault, PolicyObject, Since};
-use super::resolve::{Fold, Slot, Step, admits, is_server_list, sort_servers};
+use super::resolve::{Fold, Slot, Step, USER_LEVEL, admits, is_server_list, sort_servers};
 use super::resolved::{Decision, ResolvedSet, Want};
 use super::sources::Sources;
 use super::spread::{self, Permutation};
@@ -17,9 +18,6 @@ use super::value::Value;
 use super::witness::{Dropped, Origin, Witness};
 use crate::model::Aor;
 use crate::store::{Object, Snapshot};
-
-/// The level of the user's layer in the fold: above all others.
-const LEVEL: usize = usize::MAX;
 
 /// `order` of what attributes say: every policy line on the user beats it.
 const ATTRIBUTE_ORDER: i32 = i32::MAX;
@@ -55,10 +53,15 @@ struct Ordered {
 pub(crate) struct Personal<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) sources: &'a Sources,
-    pub(crate) identity: &'a IdentityConfig,
+    /// Which attributes say who it is; `None` for a device.
+    pub(crate) identity: Option<&'a IdentityConfig>,
     pub(crate) chain: &'a Chain,
     pub(crate) set: &'a ResolvedSet,
+    /// The user or device.
     pub(crate) user: &'a Object,
+    pub(crate) layer: Layer,
+    /// Where the endpoint is, if the set does not know its network settings yet: they stand above the user's layer.
+    pub(crate) above: Option<Spot>,
 }
 
 impl Personal<'_> {
@@ -71,7 +74,8 @@ impl Personal<'_> {
         let attributes = &self.user.attributes;
 
         // The address first: its domain says where a local telephone number is local.
-        if let Some((aor, given)) = identity::addresses(self.identity, attributes, &mut own.faults) {
+        let given = self.identity.and_then(|identity| identity::addresses(identity, attributes, &mut own.faults));
+        if let Some((aor, given)) = given {
             own.aor = Some(aor);
             self.give(&mut slots, given, fold.witness);
         }
@@ -79,11 +83,12 @@ impl Personal<'_> {
             self.lines(&mut slots, &mut fold, &policies, |setting| setting == Setting::ACCOUNT_AOR);
             own.aor = primary(&slots);
         }
-        if let Some(aor) = &own.aor {
+        if let (Some(aor), Some(identity)) = (&own.aor, self.identity) {
             let mut give = |given: Given<'_>| self.give(&mut slots, given, fold.witness);
-            identity::others(self.identity, attributes, aor.domain(), &mut own.faults, &mut give);
+            identity::others(identity, attributes, aor.domain(), &mut own.faults, &mut give);
         }
         self.lines(&mut slots, &mut fold, &policies, |setting| setting != Setting::ACCOUNT_AOR);
+        self.network(&mut slots, &mut fold);
         (own.wants, own.roles) = (fold.wants, fold.roles);
         own.decisions = self.settle(slots, orders);
         own
@@ -100,10 +105,23 @@ impl Personal<'_> {
         for policy in policies.iter().rev() {
             match admits(policy, self.sources, &groups) {
                 Ok(()) => applying.push(policy),
-                Err(filtered) => fold.filtered(Step { layer: Layer::User, level: LEVEL, policy }, &filtered),
+                Err(filtered) => fold.filtered(Step { layer: self.layer, level: USER_LEVEL, policy }, &filtered),
             }
         }
         applying
+    }
+
+    /// What the endpoint's site and subnet say of network settings.
+    fn network<W: Witness>(&self, slots: &mut Vec<(Setting, Slot)>, fold: &mut Fold<'_, W>) {
+        let Some(spot) = self.above else { return };
+        let groups = self.snapshot.transitive_groups(self.user.id);
+        let mut steps = Vec::new();
+        fold.network(spot, &groups, |step| steps.push(step));
+        for step in steps {
+            for edit in step.policy.edits.iter().filter(|edit| step.decides(edit.setting)) {
+                fold.edit(self.slot(slots, edit.setting), step, edit);
+            }
+        }
     }
 
     fn lines<W: Witness>(
@@ -115,7 +133,7 @@ impl Personal<'_> {
     ) {
         for policy in policies {
             for edit in policy.edits.iter().filter(|edit| which(edit.setting)) {
-                fold.edit(self.slot(slots, edit.setting), Step { layer: Layer::User, level: LEVEL, policy }, edit);
+                fold.edit(self.slot(slots, edit.setting), Step { layer: self.layer, level: USER_LEVEL, policy }, edit);
             }
         }
     }
@@ -124,7 +142,7 @@ impl Personal<'_> {
     fn give<W: Witness>(&self, slots: &mut Vec<(Setting, Slot)>, given: Given<'_>, witness: &mut W) {
         let Given { setting, attribute, values } = given;
         let origin = Origin {
-            layer: Layer::User,
+            layer: self.layer,
             object: Some(self.user.id),
             attribute: Some(attribute),
             order: ATTRIBUTE_ORDER,

@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use super::catalogue::Setting;
 use super::grammar::{Block, Filter, Operator};
 use super::layers::{Chain, Layer};
+use super::network::Spot;
 use super::object::{Base, Edit, PolicyObject, RefusedWhy, shown};
 use super::resolved::{Decision, ResolvedSet, Source, Want, Wanted};
 use super::sources::Sources;
@@ -35,7 +36,23 @@ pub(crate) struct Step<'a> {
     pub(crate) policy: &'a PolicyObject,
 }
 
+/// The level of the user's layer: above all that users share.
+pub(crate) const USER_LEVEL: usize = usize::MAX - 2;
+/// The levels of the network settings of a site and of a subnet: above the user's.
+const NETWORK_LEVELS: [usize; 2] = [usize::MAX - 1, usize::MAX];
+
 impl<'a> Step<'a> {
+    /// Whether its object has a say in a setting here. A site stands in two places: network settings above the user, the others
+    /// below the domain (design §3 rule 1).
+    pub(crate) fn decides(&self, setting: Setting) -> bool {
+        let network = setting.spec().network;
+        match self.layer {
+            Layer::Site => network == (self.level > USER_LEVEL),
+            Layer::Subnet => network,
+            _ => true,
+        }
+    }
+
     fn origin(&self, edit: &Edit, operator: Operator) -> Origin<'a> {
         Origin { layer: self.layer, object: self.policy.id, attribute: None, order: self.policy.order, operator, since: edit.since }
     }
@@ -52,15 +69,22 @@ pub(crate) struct Fold<'a, W> {
     pub(crate) roles: BTreeSet<Arc<str>>,
 }
 
-/// Everything up to the layer of groups, for users who stand in `container` and are in these groups. `groups` holds at
-/// least those of the user's groups that carry policies or are asked for by a filter; sorted.
-pub(crate) fn shared<W: Witness>(
-    sources: &Sources,
-    chain: &Chain,
-    container: Option<ObjectId>,
-    groups: &[ObjectId],
-    witness: &mut W,
-) -> ResolvedSet {
+/// For whom a set is decided.
+#[derive(Clone, Copy)]
+pub(crate) struct Sharers<'a> {
+    /// Where they stand.
+    pub(crate) container: Option<ObjectId>,
+    /// At least those of their groups that carry policies or are asked for by a filter; sorted.
+    pub(crate) groups: &'a [ObjectId],
+    /// Where their endpoint is.
+    pub(crate) spot: Spot,
+    /// Whether the network settings of the spot are decided too: for those who say nothing of them in their own layer.
+    pub(crate) with_network: bool,
+}
+
+/// Everything that users share: up to the layer of groups; with their network settings, all of those.
+pub(crate) fn shared<W: Witness>(sources: &Sources, chain: &Chain, sharers: &Sharers<'_>, witness: &mut W) -> ResolvedSet {
+    let Sharers { groups, spot, .. } = *sharers;
     // Design §3 rule 2: all groups are one layer, in which depth of nesting never counts.
     let mut of_groups: Vec<&Arc<PolicyObject>> = groups.iter().flat_map(|group| sources.policies(*group)).collect();
     of_groups.sort_by_key(|policy| policy.rank());
@@ -68,7 +92,8 @@ pub(crate) fn shared<W: Witness>(
     let mut fold = Fold::new(sources, chain, witness);
     let mut steps: Vec<Step<'_>> = Vec::new();
     let containers = chain.containers.iter().map(|(layer, id)| (*layer, sources.policies(*id).iter().collect()));
-    let layers = std::iter::once((Layer::Config, sources.config().iter().collect())).chain(containers);
+    let site = spot.site.map(|site| (Layer::Site, sources.policies(site).iter().collect()));
+    let layers = std::iter::once((Layer::Config, sources.config().iter().collect())).chain(site).chain(containers);
     for (level, (layer, policies)) in layers.chain([(Layer::Group, of_groups)]).enumerate() {
         let policies: Vec<&Arc<PolicyObject>> = policies;
         // The one that wins goes last.
@@ -84,20 +109,39 @@ pub(crate) fn shared<W: Witness>(
         fold.blocks.extend(step.policy.blocks.iter().map(|block| (*step, block)));
     }
 
+    if sharers.with_network {
+        fold.network(spot, groups, |step| steps.push(step));
+    }
     let mut slots: Vec<Slot> = built_in().to_vec();
     for step in steps {
-        for edit in &step.policy.edits {
+        for edit in step.policy.edits.iter().filter(|edit| step.decides(edit.setting)) {
             if let Some(slot) = slots.get_mut(edit.setting.index()) {
                 fold.edit(slot, step, edit);
             }
         }
     }
-    fold.finish(container, groups, slots)
+    fold.finish(sharers, slots)
 }
 
 impl<'a, W: Witness> Fold<'a, W> {
     pub(crate) fn new(sources: &'a Sources, chain: &'a Chain, witness: &'a mut W) -> Self {
         Self { sources, chain, blocks: Vec::new(), witness, wants: BTreeSet::new(), roles: BTreeSet::new() }
+    }
+
+    /// The steps by which a site and a subnet decide network settings; `groups` is sorted.
+    pub(crate) fn network(&mut self, spot: Spot, groups: &[ObjectId], mut each: impl FnMut(Step<'a>)) {
+        let layers = [(Layer::Site, spot.site), (Layer::Subnet, spot.subnet)];
+        for ((layer, object), level) in layers.into_iter().zip(NETWORK_LEVELS) {
+            let sources = self.sources;
+            // The one that wins goes last.
+            for policy in object.into_iter().flat_map(|id| sources.policies(id)).rev() {
+                let step = Step { layer, level, policy };
+                match admits(policy, sources, groups) {
+                    Ok(()) => each(step),
+                    Err(filtered) => self.filtered(step, &filtered),
+                }
+            }
+        }
     }
 
     /// One edit meets what came before it.
@@ -232,6 +276,7 @@ impl<'a, W: Witness> Fold<'a, W> {
                 RefusedWhy::Unparsable(why) => Dropped::Unparsable(why.clone()),
                 RefusedWhy::SameObject => Dropped::SameObject,
                 RefusedWhy::UserOnly => Dropped::UserOnly,
+                RefusedWhy::NetworkOnly => Dropped::NetworkOnly,
                 RefusedWhy::Full => Dropped::Full,
             };
             self.witness.dropped(edit.setting, &origin, &|| refused.text.clone(), &why);
@@ -252,13 +297,13 @@ impl<'a, W: Witness> Fold<'a, W> {
 
     /// Tells that a whole object counts for nothing.
     pub(crate) fn filtered(&mut self, step: Step<'_>, filtered: &Filtered) {
-        for edit in &step.policy.edits {
+        for edit in step.policy.edits.iter().filter(|edit| step.decides(edit.setting)) {
             self.refused(step, edit);
             self.drop_edit(step, edit, &|| Dropped::Filtered(filtered.clone()));
         }
     }
 
-    fn finish(self, container: Option<ObjectId>, groups: &[ObjectId], slots: Vec<Slot>) -> ResolvedSet {
+    fn finish(self, sharers: &Sharers<'_>, slots: Vec<Slot>) -> ResolvedSet {
         let mut enforced = Vec::new();
         let mut spread = Vec::new();
         let mut decisions: Vec<Option<Decision>> = Vec::with_capacity(slots.len());
@@ -275,8 +320,9 @@ impl<'a, W: Witness> Fold<'a, W> {
             decisions.push(decision);
         }
         ResolvedSet {
-            container,
-            groups: groups.into(),
+            container: sharers.container,
+            groups: sharers.groups.into(),
+            spot: sharers.spot,
             decisions: decisions.into(),
             enforced: enforced.into(),
             spread: spread.into(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::catalogue::Setting;
 use super::grammar::Operator;
 use super::layers::Layer;
+use super::network::Spot;
 use super::value::Value;
 use crate::model::{Aor, Generation, ObjectId, Timestamp};
 
@@ -42,6 +43,8 @@ pub struct ResolvedSet {
     pub(crate) container: Option<ObjectId>,
     /// Those of their groups that can make a difference here, sorted.
     pub(crate) groups: Box<[ObjectId]>,
+    /// Where their endpoints are.
+    pub(crate) spot: Spot,
     /// By [`Setting::index`]; without values where nothing is set, or where the last word is an empty list.
     pub(crate) decisions: Box<[Option<Decision>]>,
     /// Settings that the user's own layer must not change, sorted.
@@ -97,6 +100,7 @@ impl ResolvedSet {
         Self {
             container: None,
             groups: Box::default(),
+            spot: Spot::default(),
             decisions: slots,
             enforced: Box::default(),
             spread: Box::default(),

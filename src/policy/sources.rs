@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
+use super::aim;
 use super::grammar::Filter;
 use super::layers::container_of;
 use super::object::{Carrier, PolicyObject, Since};
@@ -34,12 +35,14 @@ pub(crate) struct Sources {
     serving: HashMap<ObjectId, Vec<Arc<ServerObject>>>,
     /// What the names in filters stand for now.
     named: BTreeMap<Dn, Option<ObjectId>>,
+    /// Policies that name the sites or subnets that they govern: they read otherwise when those come, go or change.
+    aimed: BTreeSet<ObjectId>,
 }
 
 #[derive(Debug, Clone)]
 struct Carried {
-    /// Whom the lines govern; `None` when they stand where they govern nobody.
-    governs: Option<ObjectId>,
+    /// Whom the lines govern; nobody when they stand where they govern nobody. Several only where keywords name sites or subnets.
+    governs: Box<[ObjectId]>,
     policy: Arc<PolicyObject>,
 }
 
@@ -52,7 +55,7 @@ struct Placed {
 /// What a re-reading of objects found different.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Touched {
-    /// Containers, groups and users whose lines are others now.
+    /// Containers, groups, users, devices, sites and subnets whose lines are others now.
     pub(crate) governed: BTreeSet<ObjectId>,
     /// Containers, and the roles of the servers that came, went or changed there.
     pub(crate) served: BTreeSet<(ObjectId, Arc<str>)>,
@@ -70,6 +73,7 @@ impl Sources {
             servers: HashMap::new(),
             serving: HashMap::new(),
             named: BTreeMap::new(),
+            aimed: BTreeSet::new(),
         }
     }
 
@@ -77,7 +81,7 @@ impl Sources {
     pub(crate) fn user_lines(attributes: &Attributes) -> Option<PolicyObject> {
         static KEY: LazyLock<Arc<str>> = LazyLock::new(|| SETTING.into());
         let values = attributes.values(SETTING);
-        let lines = values.iter().map(|value| (&*KEY, &**value));
+        let lines = values.iter().map(|value| (&*KEY, value));
         (!values.is_empty()).then(|| PolicyObject::read(None, Carrier::User, lines, Since::default()))
     }
 
@@ -88,6 +92,7 @@ impl Sources {
         self.servers.clear();
         self.serving.clear();
         self.named.clear();
+        self.aimed.clear();
         let mut touched = Touched::default();
         for object in snapshot.iter().filter(|object| may_carry(object)) {
             self.read(snapshot, object.id, &mut touched);
@@ -98,8 +103,20 @@ impl Sources {
     /// Reads an object again, which may have come, changed, moved or gone.
     pub(crate) fn read(&mut self, snapshot: &Snapshot, id: ObjectId, touched: &mut Touched) {
         let object = snapshot.get(id);
+        if object.is_some_and(|object| aim::is_aimed(object)) {
+            self.aimed.insert(id);
+        } else {
+            self.aimed.remove(&id);
+        }
         self.read_policy(snapshot, id, object, touched);
         self.read_server(snapshot, id, object, touched);
+    }
+
+    /// Reads again every policy that names sites or subnets.
+    pub(crate) fn read_aimed(&mut self, snapshot: &Snapshot, touched: &mut Touched) {
+        for id in self.aimed.clone() {
+            self.read(snapshot, id, touched);
+        }
     }
 
     fn read_policy(&mut self, snapshot: &Snapshot, id: ObjectId, object: Option<&Arc<Object>>, touched: &mut Touched) {
@@ -115,9 +132,7 @@ impl Sources {
             }
             now.policy = Arc::new(policy);
         }
-        if let Some(before) = self.carried.remove(&id)
-            && let Some(target) = before.governs
-        {
+        for target in self.carried.remove(&id).into_iter().flat_map(|before| before.governs) {
             touched.governed.insert(target);
             if let Some(policies) = self.governing.get_mut(&target) {
                 policies.retain(|policy| policy.id != Some(id));
@@ -127,9 +142,9 @@ impl Sources {
             }
         }
         if let Some(now) = now {
-            if let Some(target) = now.governs {
-                touched.governed.insert(target);
-                let policies = self.governing.entry(target).or_default();
+            for target in &now.governs {
+                touched.governed.insert(*target);
+                let policies = self.governing.entry(*target).or_default();
                 let at = policies.partition_point(|policy| policy.rank() < now.policy.rank());
                 policies.insert(at, Arc::clone(&now.policy));
             }
@@ -177,7 +192,8 @@ impl Sources {
         let mut named = BTreeMap::new();
         let mut differing = BTreeSet::new();
         let everybody = std::iter::once((None, &self.config));
-        let governing = self.carried.values().filter_map(|carried| Some((Some(carried.governs?), &carried.policy)));
+        let governing =
+            self.carried.values().flat_map(|carried| carried.governs.iter().map(move |target| (Some(*target), &carried.policy)));
         for (target, policy) in everybody.chain(governing) {
             for filter in &policy.filters {
                 let (Filter::Allow(dn) | Filter::Deny(dn)) = filter else { continue };
@@ -223,10 +239,10 @@ impl Sources {
         self.serving.get(&container).map_or(&[], Vec::as_slice)
     }
 
-    /// Every policy, the configuration's first, with whom it governs: `Err` when it stands where it governs nobody.
-    pub(crate) fn all_policies(&self) -> impl Iterator<Item = (&Arc<PolicyObject>, Result<Option<ObjectId>, ObjectId>)> {
-        let config = std::iter::once((&self.config, Ok(None)));
-        config.chain(self.carried.iter().map(|(id, carried)| (&carried.policy, carried.governs.map(Some).ok_or(*id))))
+    /// Every policy, the configuration's first, and whether it stands where it governs nobody.
+    pub(crate) fn all_policies(&self) -> impl Iterator<Item = (&Arc<PolicyObject>, bool)> {
+        let config = std::iter::once((&self.config, false));
+        config.chain(self.carried.values().map(|carried| (&carried.policy, carried.governs.is_empty())))
     }
 
     /// Every server object.
@@ -255,17 +271,23 @@ fn carried(snapshot: &Snapshot, object: &Object) -> Option<Carried> {
         Kind::Container(_) => Some((object.id, Carrier::Container)),
         Kind::Group => Some((object.id, Carrier::Group)),
         Kind::User => Some((object.id, Carrier::User)),
+        Kind::Device => Some((object.id, Carrier::Device)),
+        Kind::Site => Some((object.id, Carrier::Site)),
+        Kind::Subnet => Some((object.id, Carrier::Subnet)),
         _ => None,
     };
-    let governs = match object.kind {
+    let mut faults = Vec::new();
+    let governs: Vec<(ObjectId, Carrier)> = match object.kind {
+        Kind::Policy if aim::is_aimed(object) => aim::targets(snapshot, object, &mut faults),
         // An entry that is nothing but a policy speaks for what it stands in.
-        Kind::Policy => object.parent.and_then(|parent| snapshot.get(parent)).and_then(|parent| by_kind(parent)),
-        _ => by_kind(object),
+        Kind::Policy => object.parent.and_then(|parent| snapshot.get(parent)).and_then(|parent| by_kind(parent)).into_iter().collect(),
+        _ => by_kind(object).into_iter().collect(),
     };
     // A policy that governs nobody is read as if in a container: its lines have faults too.
-    let carrier = governs.map_or(Carrier::Container, |(_, carrier)| carrier);
+    let carrier = governs.first().map_or(Carrier::Container, |(_, carrier)| *carrier);
     let names = if object.kind == Kind::Policy { &ATTRIBUTES[..] } else { &ATTRIBUTES[..1] };
-    let lines = names.iter().flat_map(|name| object.attributes.values(name).iter().map(move |value| (name, &**value)));
-    let policy = PolicyObject::read(Some(object.id), carrier, lines, Since { generation: object.changed, at: object.changed_at });
-    (!policy.is_empty()).then(|| Carried { governs: governs.map(|(id, _)| id), policy: Arc::new(policy) })
+    let lines = names.iter().flat_map(|name| object.attributes.values(name).iter().map(move |value| (name, value)));
+    let mut policy = PolicyObject::read(Some(object.id), carrier, lines, Since { generation: object.changed, at: object.changed_at });
+    policy.faults.extend(faults);
+    (!policy.is_empty()).then(|| Carried { governs: governs.into_iter().map(|(id, _)| id).collect(), policy: Arc::new(policy) })
 }

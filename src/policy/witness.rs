@@ -51,6 +51,8 @@ pub(crate) enum Dropped {
     SameObject,
     /// The setting belongs to users, and the object is none.
     UserOnly,
+    /// The object decides network settings, and the setting is none.
+    NetworkOnly,
     /// There is no server of this role in any container above.
     NoServer(String),
     /// The list is full.

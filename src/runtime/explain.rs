@@ -1,12 +1,13 @@
 //! `dialcast explain`: every value of a user, where it comes from, and what it beat.
 
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::{Failed, answer, environment, tokio_runtime};
-use crate::config::{self, Flags};
+use super::{Failed, answer, configuration, tokio_runtime};
+use crate::config::Flags;
 use crate::directory::{self, Source};
 use crate::model::{Fault, Timestamp};
 use crate::policy;
@@ -35,18 +36,19 @@ pub(super) async fn read(source: &Source) -> Result<ReadOnce, Failed> {
     Ok(ReadOnce { snapshot, faults })
 }
 
-/// Explains one user, or one setting of the user, on standard output.
+/// Explains one user, or one setting of the user, on standard output; for an endpoint at an address, if one is given.
 ///
 /// # Errors
 /// When the configuration has faults, the directory cannot be read, or there is no such user or setting.
-pub fn run(flags: &Flags, user: &str, setting: Option<&str>, json: bool) -> Result<ExitCode, Failed> {
-    let (config, _) = config::load(flags, &environment()).map_err(Failed::Faults)?;
+pub fn run(flags: &Flags, user: &str, setting: Option<&str>, address: Option<IpAddr>, json: bool) -> Result<ExitCode, Failed> {
+    let (config, _) = configuration(flags)?;
     let runtime = tokio_runtime()?;
     let source = super::serve::resolve_sample(&config)?;
     let read = runtime.block_on(read(&source))?;
     let id = policy::find_user(&read.snapshot, &config.policy, user).map_err(|error| Failed::Other(error.into()))?;
-    let mut explanation =
-        policy::explain(&read.snapshot, &config.policy, id).with_context(|| format!("`{user}` is not a user")).map_err(Failed::Other)?;
+    let mut explanation = policy::explain(&read.snapshot, &config.policy, id, address)
+        .with_context(|| format!("`{user}` is not a user"))
+        .map_err(Failed::Other)?;
     if let Some(name) = setting {
         explanation = explanation.only(name);
         if explanation.settings.is_empty() && !Setting::all().any(|setting| setting.name().starts_with(&name.to_ascii_lowercase())) {

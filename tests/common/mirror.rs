@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use dialcast::directory::{Cookie, Event, Report, Source, read};
-use dialcast::model::{Dn, Timestamp};
+use dialcast::model::{Dn, Timestamp, Values};
 use dialcast::store::{Snapshot, Store};
 
 use super::watcher::{PATIENCE, Watcher};
@@ -135,7 +135,7 @@ impl Mirror {
 /// Every object with its name and attributes, in a form that can be compared and read.
 pub fn shown(store: &Store) -> Vec<String> {
     let snapshot = store.snapshot();
-    let value = |values: &[Box<[u8]>]| {
+    let value = |values: Values<'_>| {
         let mut values: Vec<_> = values.iter().map(|v| String::from_utf8_lossy(v).into_owned()).collect();
         values.sort();
         values.join("|")

@@ -38,6 +38,7 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Resume, ou
             // The first time there is nothing to wait for.
             End::CookieRefused if !std::mem::replace(&mut refused, true) => {
                 session.outlet.cookie = None;
+                session.places.stay();
                 continue;
             }
             End::CookieRefused => {
@@ -51,7 +52,7 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Resume, ou
         };
         let pause = match &failure {
             // Tried often, it locks the account.
-            LdapFailure::Bind { .. } | LdapFailure::Options(_) => backoff.longest(&mut random),
+            failure if failure.is_of_account() => backoff.longest(&mut random),
             _ => backoff.next(&mut random),
         };
         let retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);

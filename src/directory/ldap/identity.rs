@@ -55,7 +55,7 @@ impl Identity {
     pub(super) fn of(self, attributes: &Attributes, name: &[u8]) -> Option<ObjectId> {
         match (self, self.attribute()) {
             (Self::ObjectGuid | Self::Guid, Some(attribute)) => {
-                let mut octets: [u8; 16] = attributes.values(attribute).first()?.as_ref().try_into().ok()?;
+                let mut octets: [u8; 16] = attributes.values(attribute).first()?.try_into().ok()?;
                 if self == Self::ObjectGuid {
                     for group in [0..4, 4..6, 6..8] {
                         octets.get_mut(group)?.reverse();

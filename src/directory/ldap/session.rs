@@ -2,14 +2,16 @@
 
 use tokio::sync::mpsc;
 
-use super::connect::{RootDse, connect};
+use super::ad;
+use super::connect::{Connected, RootDse, connect};
 use super::dialect::Dialect;
 use super::failure::LdapFailure;
+use super::locate::Places;
 use super::outlet::Outlet;
 use super::syncrepl::{self, Flavour};
 use super::wire::Wire;
 use super::{poll, psearch};
-use crate::directory::{ATTRIBUTES, Cookie, LdapOptions, Report};
+use crate::directory::{ATTRIBUTES, Cookie, LdapOptions, Report, ServerUrl};
 use crate::model::Dn;
 
 /// How a session ended.
@@ -36,12 +38,17 @@ impl From<LdapFailure> for End {
 /// What outlives a connection.
 pub(super) struct Session {
     options: LdapOptions,
+    /// Which server it is on, and which are next.
+    pub(super) places: Places,
     pub(super) outlet: Outlet,
 }
 
 /// A connection that is bound, and what is known of its server.
 pub(super) struct Opened {
     pub(super) wire: Wire,
+    /// Which of the servers it is: by this a dialect opens a second connection to the same one (`connect::connect_to`).
+    #[expect(dead_code, reason = "syncrepl needs no second connection, and its cookies hold on every replica")]
+    pub(super) server: ServerUrl,
     pub(super) dse: RootDse,
     /// The tree to read.
     pub(super) base: Dn,
@@ -59,7 +66,7 @@ impl Opened {
 impl Session {
     pub(super) fn new(options: LdapOptions, cookie: Option<Cookie>, out: mpsc::Sender<Report>, list_only: bool) -> Self {
         let outlet = Outlet::new(&options, cookie, out, list_only);
-        Self { options, outlet }
+        Self { options, places: Places::default(), outlet }
     }
 
     /// Connects, and reports until the end.
@@ -70,13 +77,15 @@ impl Session {
 
     async fn report(&mut self) -> Result<End, End> {
         let (options, outlet) = (&self.options, &mut self.outlet);
-        let mut wire = connect(options).await?;
+        let Connected { mut wire, server, passed_over } = connect(options, &mut self.places).await?;
+        outlet.faults.passed_over(passed_over.iter().map(|(url, failure)| (url.origin(), failure)));
         let dse = RootDse::read(&mut wire, options.timers.connect).await?;
         let (dialect, why) = Dialect::choose(&dse, options.dialect);
         let (base, context) = dse.base(options)?;
-        let what = format!("{} {dialect} at {}, below {base} ({why})", dse.server(), options.url.origin());
-        let opened = Opened { wire, dse, base, context };
+        let what = format!("{} {dialect} at {}, below {base} ({why})", dse.server(), server.origin());
+        let opened = Opened { wire, server, dse, base, context };
         match dialect {
+            Dialect::ActiveDirectory => ad::run(options, outlet, opened, what).await,
             Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what, Flavour::OpenLdap).await,
             Dialect::Syncrepl389 => syncrepl::run(options, outlet, opened, what, Flavour::Ds389).await,
             Dialect::PersistentSearch => psearch::run(options, outlet, opened, what).await,

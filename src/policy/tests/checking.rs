@@ -74,7 +74,7 @@ fn passwords_are_not_shown() {
     ";
     let world = World::configured(tree, &["sip.outbound-proxy = 10 0 sip:bob:hunter2@proxy.x"]);
     let engine = world.engine();
-    let explanation = crate::policy::explain(&world.snapshot(), &world.config, world.named("anna")).unwrap();
+    let explanation = crate::policy::explain(&world.snapshot(), &world.config, world.named("anna"), None).unwrap();
     let all = format!("{}{explanation}{}", shown(&engine), serde_json::to_string(&explanation).unwrap());
     assert!(engine.faults().len() >= 13, "{}", shown(&engine));
     let leaks: Vec<&str> = all.lines().filter(|line| line.contains("hunter2")).collect();
@@ -116,7 +116,7 @@ fn servers_policies_and_access_entries_that_miss_their_aim() {
           server CN=s2
             | rolle = sbc
             | server = 10 0 sips:s2.x
-          device CN=phone
+          other CN=phone
             lines CN=p
               | sip.expires = 600
     ";
@@ -124,7 +124,7 @@ fn servers_policies_and_access_entries_that_miss_their_aim() {
     warning policy.access DC=x: the access entry `deny contact group:CN=nowhere,DC=x` names what is not there; write the name as it is now; until then the entry is about nobody
     warning policy.nearest DC=x: `sip.outbound-proxy` asks for @nearest(sbc), and neither `DC=x`, nor 1 more container, nor any container above has such a server (2 users); put a server object with the role sbc into a container above them, or name a server as well
     warning policy.nearest CN=boris,OU=a,DC=x: `conference.mcu` asks for @nearest(mcu), and neither `OU=a,DC=x`, nor any container above has such a server (1 user); put a server object with the role mcu into a container above them, or name a server as well
-    warning policy.place CN=p,CN=phone,DC=x: the policy governs nobody: it stands in neither a container, a group nor a user; move it into what it is for
+    warning policy.place CN=p,CN=phone,DC=x: the policy governs nobody: it stands in no container, group, user, device, site or subnet; move it into what it is for
     warning server.address CN=s1,DC=x (serviceBindingInformation): the server has no address that can be used; give an address, such as `10 50 sips:ber1.corp.example`
     warning server.role CN=s2,DC=x (serviceBindingInformation): the server has no role; say what the server is for, such as `outbound-proxy`: `@nearest(outbound-proxy)` finds it then
     warning server.syntax CN=s2,DC=x (serviceBindingInformation: rolle = sbc): `rolle` is no line of a server; write `role = outbound-proxy` and `server = 10 50 sips:ber1.corp.example`

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::world::check;
+use super::world::{check, check_at};
 use crate::policy::grammar::parse;
 
 const PAGE: &str = include_str!("../../../docs/policy.md");
@@ -46,27 +46,34 @@ fn the_trees_come_to_what_is_written_below_them() {
         if kind == "tree" {
             tree = lines;
         } else if let Some(user) = kind.strip_prefix("result ") {
-            check(&tree, user, &lines);
+            match user.split_once(" at ") {
+                Some((user, address)) => check_at(&tree, user, address.parse().unwrap(), &lines),
+                None => check(&tree, user, &lines),
+            }
             results += 1;
         }
     }
-    assert_eq!(results, 7);
+    assert_eq!(results, 9);
 }
 
 /// Every code of a fault in the sources of policy has its line in the table, and the other way round.
 #[test]
 fn every_code_is_listed() {
     let sources = [
+        include_str!("../aim.rs"),
+        include_str!("../device.rs"),
         include_str!("../faults.rs"),
         include_str!("../grammar.rs"),
         include_str!("../identity.rs"),
+        include_str!("../network.rs"),
         include_str!("../object.rs"),
         include_str!("../server_object.rs"),
     ];
     let is_code = |text: &&str| {
         let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-        text.split_once('.')
-            .is_some_and(|(family, name)| part(name) && ["policy", "server", "identity", "account", "group", "directory"].contains(&family))
+        text.split_once('.').is_some_and(|(family, name)| {
+            part(name) && ["policy", "server", "identity", "account", "group", "directory", "network", "device"].contains(&family)
+        })
     };
     // Tests, and the names of settings and keys, are not codes.
     let code = |source: &'static str| source.split("#[cfg(test)]").next().unwrap().split('"').skip(1).step_by(2).filter(is_code);

@@ -57,7 +57,7 @@ const TREE: &str = "
 
 fn explained() -> Explanation {
     let world = World::configured(TREE, &["sip.expires = 100"]);
-    explain(&world.snapshot(), &world.config, world.named("anna")).unwrap()
+    explain(&world.snapshot(), &world.config, world.named("anna"), None).unwrap()
 }
 
 #[test]
@@ -184,6 +184,7 @@ fn as_json() {
       "aor": "sip:anna@corp.example",
       "state": "published",
       "why": null,
+      "place": null,
       "policies": [
         {
           "layer": "config",
@@ -394,7 +395,7 @@ fn reasons() {
     tree += &repeated(1000, |n| format!("  | ntp = h{n}.example\n"));
     tree += "  user CN=anna\n    | ntp += one-more.example\n";
     let world = World::new(&tree);
-    let explanation = explain(&world.snapshot(), &world.config, world.named("anna")).unwrap().only("ntp");
+    let explanation = explain(&world.snapshot(), &world.config, world.named("anna"), None).unwrap().only("ntp");
     let [ntp] = explanation.settings.as_slice() else { panic!("one setting") };
     assert_eq!(ntp.values.len(), 1000);
     let lost = |loser: &Loser| (loser.value.clone(), loser.reason);
@@ -408,7 +409,7 @@ fn explains_what_is_published() {
     let world = World::configured(TREE, &["sip.expires = 100"]);
     let engine: Engine = world.engine();
     for resolved in engine.users() {
-        let explanation = explain(&world.snapshot(), &world.config, resolved.user).unwrap();
+        let explanation = explain(&world.snapshot(), &world.config, resolved.user, None).unwrap();
         assert_eq!((explanation.state, explanation.aor.as_deref()), ("published", Some(resolved.aor.as_str())));
         let published: Vec<(&str, Vec<String>)> =
             resolved.iter().map(|(s, d)| (s.name(), d.values.iter().map(ToString::to_string).collect())).collect();
@@ -440,7 +441,7 @@ fn why_there_is_no_document() {
         ",
     );
     let state = |name: &str| {
-        let explanation = explain(&world.snapshot(), &world.config, world.named(name)).unwrap();
+        let explanation = explain(&world.snapshot(), &world.config, world.named(name), None).unwrap();
         format!("{} {}", explanation.state, explanation.why.unwrap_or_default())
     };
     assert_eq!(
@@ -450,7 +451,7 @@ fn why_there_is_no_document() {
     assert_eq!(state("boris"), "withheld sip:one@corp.example belongs to the older entry CN=clara,OU=a,DC=corp,DC=example");
     assert_eq!(state("clara"), "published ");
     assert_eq!(state("dora"), "withheld there is no sip.registrar; the last good document stays");
-    assert_eq!(explain(&world.snapshot(), &world.config, world.named("a")), None, "an OU is no user");
+    assert_eq!(explain(&world.snapshot(), &world.config, world.named("a"), None), None, "an OU is no user");
 }
 
 #[test]

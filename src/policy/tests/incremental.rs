@@ -12,19 +12,19 @@ use crate::model::{Aor, ObjectId};
 use crate::policy::catalogue::Setting;
 use crate::policy::engine::Standing;
 use crate::policy::resolve::is_server_list;
-use crate::policy::{Engine, Outcome, Resolved, UserChange, Withholding};
+use crate::policy::{Answer, Decision, DeviceId, Engine, Here, Outcome, Resolved, Resource, Spot, UserChange, Withholding};
 use crate::store::ChangeSet;
 
 /// Object 0 is the domain, and stays.
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 29] = [
     "domain", "ou", "ou", "ou", "ou", "ou", "group", "group", "group", "group", "policy", "policy", "policy", "lines", "server", "server",
-    "server", "user", "user", "user", "user", "user", "user", "device",
+    "server", "user", "user", "user", "user", "user", "user", "device", "site", "site", "subnet", "subnet", "subnet",
 ];
 
 /// Registrars come with the configuration, so that most users have a document.
 const SETTINGS: [&str; 3] = ["sip.registrar = 10 0 sips:r0.x.example", "filter deny group:CN=o9,DC=x", "media.srtp = preferred"];
 
-const LINES: [&str; 26] = [
+const LINES: [&str; 32] = [
     "sip.registrar = 10 0 sips:r1.x.example",
     "sip.registrar = 10 0 sips:r2.x.example",
     "sip.registrar ! 10 0 sips:r3.x.example",
@@ -51,7 +51,19 @@ const LINES: [&str; 26] = [
     "emergency.number = 112",
     "account.aor = sip:a1@x.example",
     "media.srtp = off",
+    "net.stun = 10 0 stun:a.x.example",
+    "net.stun += 20 0 stun:b.x.example",
+    "media.max-bandwidth ! 100",
+    "media.max-bandwidth = 200",
+    "emergency.number += 110",
+    "timezone = Europe/Berlin",
 ];
+
+/// Of subnets, by a number; nested, doubled and unreadable ones among them.
+const PREFIXES: [&str; 6] = ["10.0.0.0/8", "10.1.0.0/16", "10.1.1.0/24", "2001:db8::/32", "10.1.0.0/16", "10.1.0.1/16"];
+
+/// Addresses that endpoints have.
+pub(super) const ENDPOINTS: [&str; 5] = ["10.1.1.1", "10.1.2.1", "10.2.0.1", "2001:db8::1", "192.0.2.1"];
 
 const SERVER_LINES: [&str; 7] = [
     "server = 10 30 sips:s4.x.example",
@@ -73,6 +85,8 @@ pub(super) enum Op {
     /// An OU that is none any more, or one again.
     Kind(usize),
     Delete(usize),
+    /// The network of a subnet, and its site.
+    Subnet(usize, u8, u8),
     /// Back, or as it is: everything at once.
     Put(usize, usize, u32),
 }
@@ -81,7 +95,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
     let object = 1..KINDS.len();
     let place = 0..KINDS.len();
     // A few lines at a time: objects with all of them say little.
-    let bits = prop::collection::vec(0..26_u32, 0..5).prop_map(|lines| lines.into_iter().fold(0, |bits, line| bits | 1 << line));
+    let bits = prop::collection::vec(0..32_u32, 0..5).prop_map(|lines| lines.into_iter().fold(0, |bits, line| bits | 1 << line));
     prop_oneof![
         4 => (object.clone(), place.clone()).prop_map(|(o, p)| Op::Move(o, p)),
         6 => (0..KINDS.len(), bits.clone()).prop_map(|(o, b)| Op::Lines(o, b)),
@@ -89,6 +103,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         2 => (17..23_usize, 0..5_u8).prop_map(|(o, m)| Op::Mail(o, m)),
         1 => (17..23_usize, 0..4_u8).prop_map(|(o, m)| Op::Created(o, m)),
         1 => (1..6_usize).prop_map(Op::Kind),
+        3 => (26..29_usize, 0..6_u8, 0..3_u8).prop_map(|(o, p, s)| Op::Subnet(o, p, s)),
         2 => object.clone().prop_map(Op::Delete),
         5 => (object, place, bits).prop_map(|(o, p, b)| Op::Put(o, p, b)),
     ]
@@ -102,6 +117,8 @@ struct Node {
     members: BTreeSet<String>,
     mail: u8,
     created: u8,
+    prefix: u8,
+    site: u8,
     is_there: bool,
 }
 
@@ -120,6 +137,8 @@ impl Directory {
             members: BTreeSet::new(),
             mail: 0,
             created: 0,
+            prefix: 0,
+            site: 0,
             is_there: *kind == "domain",
         };
         let mut directory = Self { nodes: KINDS.iter().map(node).collect(), world: World::new("domain DC=x") };
@@ -132,10 +151,13 @@ impl Directory {
                 1..6 => index / 3,
                 _ => index % 6,
             };
-            let lines = if *node == "server" { 0b1_1011 } else { 1 << (index % 26) | 1 << (index * 7 % 26) };
+            let lines = if *node == "server" { 0b1_1011 } else { 1 << (index % 32) | 1 << (index * 7 % 32) };
             directory.apply(&Op::Put(index, parent, lines));
         }
         directory.apply(&Op::Move(14, 23));
+        for subnet in 26..29_u8 {
+            directory.apply(&Op::Subnet(usize::from(subnet), subnet - 26, subnet % 2));
+        }
         for group in 6..10 {
             directory.apply(&Op::Members(group, 0b0101_0011_0000_0110_0000_0000_0010 << (group - 6)));
         }
@@ -177,6 +199,7 @@ impl Directory {
             }
             Op::Mail(index, mail) => self.nodes[index].mail = mail,
             Op::Created(index, created) => self.nodes[index].created = created,
+            Op::Subnet(index, prefix, site) => (self.nodes[index].prefix, self.nodes[index].site) = (prefix, site),
             Op::Kind(index) => self.nodes[index].kind = if self.nodes[index].kind == "ou" { "other" } else { "ou" },
             Op::Delete(index) => {
                 if !self.nodes[index].is_there {
@@ -201,6 +224,7 @@ impl Directory {
         | Op::Mail(index, _)
         | Op::Created(index, _)
         | Op::Kind(index)
+        | Op::Subnet(index, ..)
         | Op::Put(index, ..)
         | Op::Delete(index)) = *op;
         if self.nodes[index].is_there { self.world.event(Event::Apply(self.draft(index).entry())) } else { None }
@@ -230,6 +254,17 @@ impl Directory {
         let lines = if node.kind == "server" { node.lines | node.lines >> 7 | node.lines >> 14 | node.lines >> 21 } else { node.lines };
         draft.lines = pool.iter().enumerate().filter(|(n, _)| lines & (1 << n) != 0).map(|(_, line)| (*line).to_owned()).collect();
         draft.attributes.extend(node.members.iter().map(|member| ("member".to_owned(), member.clone())));
+        if node.kind == "device" {
+            draft.attributes.push(("macAddress".into(), "00:15:65:f4:f9:e1".into()));
+        }
+        if node.kind == "subnet" {
+            draft.attributes.push(("dialcastSubnetPrefix".into(), PREFIXES[usize::from(node.prefix)].into()));
+            // The name of a site that may not be there, or none.
+            let site = usize::from(node.site) + 24;
+            if KINDS[site] == "site" {
+                draft.attributes.push(("dialcastSiteDN".into(), self.dn(site)));
+            }
+        }
         if node.kind == "user" {
             match node.mail {
                 0 => draft.attributes.push(("mail".into(), format!("o{index}@x.example"))),
@@ -250,7 +285,7 @@ impl Directory {
 /// What an engine says of everybody, as text: values with their sources, and who is withheld.
 pub(super) fn answer(engine: &Engine) -> BTreeMap<ObjectId, String> {
     let settings = |resolved: &Resolved| {
-        let line = |(setting, d): (_, &crate::policy::Decision)| {
+        let line = |(setting, d): (_, &Decision)| {
             let source = (d.source.layer, d.source.object, d.source.operator);
             format!("{setting} {:?} {source:?}\n", d.values)
         };
@@ -266,18 +301,47 @@ pub(super) fn answer(engine: &Engine) -> BTreeMap<ObjectId, String> {
 /// Holds that an engine says of everybody what the rules say.
 fn obey(engine: &Engine, directory: &Directory) {
     for resolved in engine.users() {
-        let mut expect = oracle(&directory.world.snapshot(), &directory.world.config, resolved.user);
-        let mut found: BTreeMap<Setting, Vec<String>> =
-            resolved.iter().map(|(setting, d)| (setting, d.values.iter().map(ToString::to_string).collect())).collect();
-        expect.remove(&Setting::ACCOUNT_AOR);
-        found.remove(&Setting::ACCOUNT_AOR);
-        for (setting, values) in &mut found {
-            if is_server_list(*setting) {
-                assert!(values.is_sorted_by_key(|value| value.split(' ').next().map(str::to_owned)), "{values:?}");
-                values.sort();
-            }
+        obey_at(directory, resolved, Spot::default());
+    }
+}
+
+/// Holds that a user's settings at a spot are what the rules say.
+fn obey_at(directory: &Directory, resolved: &Resolved, spot: Spot) {
+    let mut expect = oracle(&directory.world.snapshot(), &directory.world.config, resolved.user, spot);
+    let mut found: BTreeMap<Setting, Vec<String>> =
+        resolved.iter().map(|(setting, d)| (setting, d.values.iter().map(ToString::to_string).collect())).collect();
+    expect.remove(&Setting::ACCOUNT_AOR);
+    found.remove(&Setting::ACCOUNT_AOR);
+    for (setting, values) in &mut found {
+        if is_server_list(*setting) {
+            assert!(values.is_sorted_by_key(|value| value.split(' ').next().map(str::to_owned)), "{values:?}");
+            values.sort();
         }
-        assert_eq!(found, expect, "{}", resolved.aor);
+    }
+    assert_eq!(found, expect, "{} at {spot:?}", resolved.aor);
+}
+
+/// What can be wanted: users by the addresses that they may have, a device, and the network.
+fn resources() -> Vec<Resource> {
+    let users = (17..23).map(|n| format!("sip:o{n}@x.example")).chain(["sip:a1@x.example".into(), "sip:a2@x.example".into()]);
+    let users = users.map(|aor| Resource::User(aor.parse().unwrap()));
+    users.chain([Resource::LocalNetwork, Resource::Device(DeviceId::parse("001565F4F9E1").unwrap())]).collect()
+}
+
+/// The spots of all addresses, for a resource.
+fn spots(engine: &Engine, resource: &Resource) -> BTreeSet<Spot> {
+    let here = |address: &&str| engine.network().at(address.parse().unwrap()).clone();
+    let spot = |here: Here| {
+        if *resource == Resource::LocalNetwork { *here.network } else { here.endpoint.as_deref().copied().unwrap_or_default() }
+    };
+    ENDPOINTS.iter().map(|address| spot(here(address))).collect()
+}
+
+fn told(answer: &Answer) -> String {
+    let line = |setting: Setting, d: &Decision| format!("{setting} {:?} {:?} {:?}\n", d.values, d.source.layer, d.source.object);
+    match answer {
+        Answer::User(resolved) => resolved.iter().map(|(setting, d)| line(setting, d)).collect(),
+        Answer::Part(part) => part.iter().map(|(setting, d)| line(*setting, d)).collect(),
     }
 }
 
@@ -342,5 +406,54 @@ proptest! {
         let again = engine.load(&directory.world.snapshot());
         prop_assert!(again.users.is_empty(), "{:?}", again.users);
         engine.check_sharing();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// What is wanted for a place is kept as a full engine decides it, and told when it differs.
+    #[test]
+    fn what_is_wanted_is_kept_up_to_date(batches in prop::collection::vec(prop::collection::vec(op(), 1..5), 1..10)) {
+        let mut directory = Directory::new();
+        let mut engine = Engine::new(directory.world.config.clone());
+        engine.load(&directory.world.snapshot());
+        let mut wanted: BTreeMap<(Resource, Spot), Option<Answer>> = BTreeMap::new();
+        for batch in batches {
+            // Everything that anybody can ask now; what was asked before stays wanted.
+            for resource in resources() {
+                for spot in spots(&engine, &resource) {
+                    let answer = engine.want(&resource, spot);
+                    wanted.insert((resource.clone(), spot), answer);
+                }
+            }
+            let changes: Vec<ChangeSet> = batch.iter().filter_map(|op| directory.apply(op)).collect();
+            let snapshot = directory.world.snapshot();
+            let outcome = engine.update(&snapshot, &changes);
+            for (resource, spot, answer) in outcome.answers {
+                let before = wanted.insert((resource, spot), Some(answer.clone())).expect("nobody asked for it");
+                prop_assert!(before.is_none_or(|before| !before.is_same(&answer)), "told twice");
+            }
+            // Whose address is gone is told so elsewhere, and begins anew.
+            for ((resource, _), held) in &mut wanted {
+                if matches!(resource, Resource::User(aor) if engine.addresses.owner(aor).is_none()) {
+                    *held = None;
+                }
+            }
+            let mut full = Engine::new(directory.world.config.clone());
+            full.load(&snapshot);
+            prop_assert_eq!(engine.network(), full.network(), "after {:?}", batch);
+            prop_assert!(engine.devices().eq(full.devices()));
+            for ((resource, spot), held) in &wanted {
+                // Where there is no answer now, the last good one stays.
+                let Some(now) = full.want(resource, *spot) else { continue };
+                prop_assert!(held.as_ref().is_some_and(|held| held.is_same(&now)), "{:?} at {:?} after {:?}\n{}\nfull\n{}", resource, spot, batch, held.as_ref().map(told).unwrap_or_default(), told(&now));
+                // And with its sources, whoever asks.
+                prop_assert_eq!(engine.want(resource, *spot).as_ref().map(told), Some(told(&now)), "{:?} at {:?} after {:?}", resource, spot, batch);
+                if let (Resource::User(_), Answer::User(resolved)) = (resource, &now) {
+                    obey_at(&directory, resolved, *spot);
+                }
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ mod explaining;
 mod impact;
 mod incremental;
 mod laws;
+mod networks;
 mod oracle;
 mod precedence;
 mod standing;

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Container, Dn, Kind, ObjectId};
-use crate::policy::PolicyConfig;
 use crate::policy::catalogue::Setting;
 use crate::policy::grammar::{Filter, Operator};
 use crate::policy::object::{Carrier, Edit, PolicyObject, Since};
 use crate::policy::value::{Server, Value, ValueKind};
+use crate::policy::{PolicyConfig, Spot};
 use crate::store::{Object, Snapshot};
 
 /// An object that may speak about the user.
@@ -20,7 +20,7 @@ struct Speaker {
 }
 
 /// The user's values by the rules, without those that come from identity attributes. Server lists are sorted by text.
-pub(super) fn oracle(snapshot: &Snapshot, config: &PolicyConfig, user: ObjectId) -> BTreeMap<Setting, Vec<String>> {
+pub(super) fn oracle(snapshot: &Snapshot, config: &PolicyConfig, user: ObjectId, spot: Spot) -> BTreeMap<Setting, Vec<String>> {
     let groups = snapshot.transitive_groups(user);
     let mut containers: Vec<&Object> =
         snapshot.ancestors(user).map(|object| &**object).filter(|object| matches!(object.kind, Kind::Container(_))).collect();
@@ -35,10 +35,15 @@ pub(super) fn oracle(snapshot: &Snapshot, config: &PolicyConfig, user: ObjectId)
         speakers.extend(speaking_for(snapshot, *group, Carrier::Group, containers.len() + 1));
     }
     speakers.extend(speaking_for(snapshot, user, Carrier::User, containers.len() + 2));
+    let place = |id: Option<ObjectId>, carrier, layer| id.into_iter().flat_map(move |id| speaking_for(snapshot, id, carrier, layer));
+    speakers.extend(place(spot.site, Carrier::Site, SITE));
+    speakers.extend(place(spot.subnet, Carrier::Subnet, SUBNET));
     speakers.retain(|speaker| admits(snapshot, &speaker.policy, &groups));
-    // Low to high: the lower layer first, and within a layer the higher order and the higher id.
-    speakers.sort_by_key(|s| (s.layer, std::cmp::Reverse((s.policy.order, s.policy.id))));
     let values = |setting: Setting| {
+        let network = setting.spec().network;
+        let mut speakers: Vec<&Speaker> = speakers.iter().filter(|s| s.layer != SUBNET || network).collect();
+        // Low to high: the lower layer first, and within a layer the higher order and the higher id.
+        speakers.sort_by_key(|s| (rank(s.layer, network), std::cmp::Reverse((s.policy.order, s.policy.id))));
         let mut values: Vec<String> = decide(snapshot, &containers, &speakers, setting).iter().map(Value::to_string).collect();
         if matches!(setting.spec().kind, ValueKind::Server(_)) {
             values.sort();
@@ -46,6 +51,20 @@ pub(super) fn oracle(snapshot: &Snapshot, config: &PolicyConfig, user: ObjectId)
         (setting, values)
     };
     Setting::all().map(values).filter(|(_, values)| !values.is_empty()).collect()
+}
+
+/// Layers that have no place among the containers.
+const SITE: usize = usize::MAX - 1;
+const SUBNET: usize = usize::MAX;
+
+/// The place of a layer in the order: configuration, site, the rest; of network settings the rest, site, subnet.
+fn rank(layer: usize, network: bool) -> usize {
+    match layer {
+        0 => 0,
+        SITE if !network => 1,
+        SITE | SUBNET => layer,
+        layer => layer + 1,
+    }
 }
 
 fn read<'a>(id: Option<ObjectId>, carrier: Carrier, lines: impl Iterator<Item = &'a [u8]>) -> PolicyObject {
@@ -61,8 +80,9 @@ fn speaking_for(snapshot: &Snapshot, id: ObjectId, carrier: Carrier, layer: usiz
     own.chain(inside)
         .map(|object| {
             let attributes = &object.attributes;
-            let binding = if object.kind == Kind::Policy { attributes.values("serviceBindingInformation") } else { &[] };
-            let lines = attributes.values("dialcastSetting").iter().chain(binding).map(|value| &**value);
+            let binding =
+                if object.kind == Kind::Policy { attributes.values("serviceBindingInformation") } else { attributes.values("nothing") };
+            let lines = attributes.values("dialcastSetting").iter().chain(binding);
             Speaker { layer, is_container: carrier == Carrier::Container, policy: read(Some(object.id), carrier, lines) }
         })
         .collect()
@@ -76,7 +96,7 @@ fn admits(snapshot: &Snapshot, policy: &PolicyObject, groups: &[ObjectId]) -> bo
     !denied && (allows.is_empty() || allows.into_iter().any(is_in))
 }
 
-fn decide(snapshot: &Snapshot, containers: &[&Object], speakers: &[Speaker], setting: Setting) -> Vec<Value> {
+fn decide(snapshot: &Snapshot, containers: &[&Object], speakers: &[&Speaker], setting: Setting) -> Vec<Value> {
     let expand = |values: &[Value]| -> Vec<Value> {
         let mut out: Vec<Value> = Vec::new();
         for value in values {
@@ -115,14 +135,15 @@ fn decide(snapshot: &Snapshot, containers: &[&Object], speakers: &[Speaker], set
     let edits = || speakers.iter().filter_map(|s| Some((s, s.policy.edits.iter().find(|edit| edit.setting == setting)?)));
     // Rule 4: of the enforced ones the outermost, in it the lowest order, then the lowest id.
     let enforced = edits().filter_map(|(s, edit)| Some((s, edit, base(edit, true)?)));
-    if let Some((_, edit, list)) = enforced.min_by_key(|(s, _, _)| (s.layer, s.policy.order, s.policy.id)) {
+    if let Some((_, edit, list)) = enforced.min_by_key(|(s, _, _)| (rank(s.layer, setting.spec().network), s.policy.order, s.policy.id)) {
         return amend(edit, list);
     }
     let mut list = setting.default_values();
     for (speaker, edit) in edits() {
+        let at = |speaker: &Speaker| rank(speaker.layer, setting.spec().network);
         let blocks =
-            |other: &Speaker| other.is_container && other.layer > speaker.layer && other.policy.blocks.iter().any(|b| b.covers(setting));
-        if speaker.is_container && speakers.iter().any(blocks) {
+            |other: &&&Speaker| other.is_container && at(other) > at(speaker) && other.policy.blocks.iter().any(|b| b.covers(setting));
+        if (speaker.is_container || speaker.layer == SITE) && speakers.iter().any(|other| blocks(&other)) {
             continue;
         }
         list = amend(edit, base(edit, false).unwrap_or(list));

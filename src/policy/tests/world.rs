@@ -10,14 +10,17 @@
 //!       | order 10
 //!     server CN=ber1                                     a serviceConnectionPoint with dialcast-server/1
 //!       | role = outbound-proxy
+//!   site CN=HQ                                           subnet CN=floor, with dialcastSubnetPrefix and dialcastSiteDN
 //!   group CN=staff
 //!     member: CN=anna,OU=Berlin,DC=corp,DC=example
 //! ```
 //! Two spaces are one level. Ids count up from 1 in the order of the lines.
 
+use std::net::IpAddr;
+
 use crate::directory::{Entry, Event};
 use crate::model::{Attributes, Dn, ObjectId, Timestamp};
-use crate::policy::{Decision, Engine, Layer, PolicyConfig, Resolved, catalogue::Setting};
+use crate::policy::{Answer, Decision, Engine, Layer, PolicyConfig, Resolved, Resource, catalogue::Setting};
 use crate::store::{ChangeSet, Snapshot, Store};
 
 pub(super) fn id(n: u64) -> ObjectId {
@@ -51,15 +54,24 @@ impl Draft {
             "policy" => (&["serviceConnectionPoint"], Some("dialcast-policy/1"), "serviceBindingInformation"),
             "lines" => (&["applicationProcess", "dialcastPolicy"], None, "dialcastSetting"),
             "server" => (&["serviceConnectionPoint"], Some("dialcast-server/1"), "serviceBindingInformation"),
-            "device" => (&["device"], None, "dialcastSetting"),
+            "device" => (&["device", "ieee802Device", "dialcastPolicy"], None, "dialcastSetting"),
+            "site" => (&["dialcastSite", "dialcastPolicy"], None, "dialcastSetting"),
+            "subnet" => (&["dialcastSubnet", "dialcastPolicy"], None, "dialcastSetting"),
+            // As Active Directory has them.
+            "adsite" => (&["site"], None, "description"),
+            "adsubnet" => (&["subnet"], None, "description"),
+            "container" => (&["container"], None, "description"),
+            "configuration" => (&["configuration"], None, "description"),
             "other" => (&["applicationProcess"], None, "description"),
             kind => panic!("no kind {kind}"),
         };
         let mut attributes = Attributes::new();
         attributes.add("objectClass", classes.iter().map(|class| class.as_bytes().to_vec()));
-        attributes.add("keywords", keyword.iter().map(|keyword| keyword.as_bytes().to_vec()));
+        let own_keywords = self.attributes.iter().filter(|(name, _)| name == "keywords").map(|(_, value)| &**value);
+        attributes.add("keywords", keyword.into_iter().chain(own_keywords).map(|keyword| keyword.as_bytes().to_vec()));
         attributes.add(lines, self.lines.iter().map(|line| line.as_bytes().to_vec()));
-        for same in self.attributes.chunk_by(|(one, _), (other, _)| one == other) {
+        let others: Vec<(String, String)> = self.attributes.iter().filter(|(name, _)| name != "keywords").cloned().collect();
+        for same in others.chunk_by(|(one, _), (other, _)| one == other) {
             for (name, _) in same.iter().take(1) {
                 attributes.add(name, same.iter().map(|(_, value)| value.as_bytes().to_vec()));
             }
@@ -176,12 +188,25 @@ pub(super) fn check(tree: &str, user: &str, expect: &str) {
     check_configured(tree, &[], user, expect);
 }
 
+/// As [`check`], for an endpoint at an address.
+pub(super) fn check_at(tree: &str, user: &str, address: IpAddr, expect: &str) {
+    let world = World::configured(tree, &["sip.registrar = 10 0 sips:reg.corp.example"]);
+    let mut engine = world.engine();
+    let spot = engine.network().at(address).endpoint.as_deref().copied().unwrap_or_default();
+    let aor = world.resolved(user).aor;
+    let Some(Answer::User(resolved)) = engine.want(&Resource::User(aor), spot) else { panic!("{user} has no settings there") };
+    compare(&world, user, &resolved, expect);
+}
+
 /// As [`check`], with more lines in the configuration.
 pub(super) fn check_configured(tree: &str, settings: &[&str], user: &str, expect: &str) {
     let mut config = vec!["sip.registrar = 10 0 sips:reg.corp.example"];
     config.extend(settings);
     let world = World::configured(tree, &config);
-    let resolved = world.resolved(user);
+    compare(&world, user, &world.resolved(user), expect);
+}
+
+fn compare(world: &World, user: &str, resolved: &Resolved, expect: &str) {
     for line in expect.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (name, wanted) = line.split_once(": ").unwrap_or_else(|| panic!("not an expectation: {line}"));
         let setting = Setting::named(name).unwrap_or_else(|| panic!("no setting {name}"));

@@ -49,6 +49,8 @@ fn kind_number(kind: Kind) -> u8 {
         Kind::Server => 5,
         Kind::Device => 6,
         Kind::Other => 7,
+        Kind::Site => 8,
+        Kind::Subnet => 9,
     }
 }
 

@@ -1,0 +1,270 @@
+//! The layout of the network: which site and subnet an address belongs to.
+//!
+//! The subnet is that of the longest prefix (IPv4 and IPv6). Its site is the site it names; an address in no subnet is in the
+//! only site, if there is exactly one. Of all that only what makes a difference is a [`Spot`]: an organisation without
+//! policies on sites and subnets has one, and pays nothing for its thousands of subnets.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::grammar::{LineFault, warning};
+use super::identity::created;
+use super::layers::{container_of, is_container};
+use super::object::HeldFault;
+use super::prefix::{Prefix, PrefixError, PrefixMap};
+use super::sources::Sources;
+use crate::model::{Dn, Kind, ObjectId};
+use crate::store::{Object, Snapshot};
+
+/// The attribute of `dialcastSubnet` that holds prefixes; in Active Directory the name of a `subnet` is one.
+const PREFIX: &str = "dialcastSubnetPrefix";
+/// The attributes that name a subnet's site, in Active Directory and elsewhere.
+const SITE: [&str; 2] = ["siteObject", "dialcastSiteDN"];
+/// The most prefixes of one subnet object that are read.
+const PREFIXES_MAX: usize = 1024;
+
+/// Where an endpoint is, as far as it makes a difference to what it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Spot {
+    /// The site, if policies govern it.
+    pub site: Option<ObjectId>,
+    /// The subnet, if policies govern it.
+    pub subnet: Option<ObjectId>,
+    /// For the profile of the network itself, which stands in no user's container: the container that the site stands in.
+    pub container: Option<ObjectId>,
+}
+
+/// What is known of an address.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Here {
+    /// For what belongs to a user or device. `None`: no site or subnet makes a difference.
+    pub endpoint: Option<Arc<Spot>>,
+    /// For the profile of the network.
+    pub network: Arc<Spot>,
+}
+
+/// Which address is where. A plain value: compared, and handed to whoever sees addresses.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct NetworkMap {
+    heres: Vec<Here>,
+    /// Places in `heres`.
+    by_prefix: PrefixMap<usize>,
+    /// What holds for an address in no subnet.
+    rest: Here,
+}
+
+impl fmt::Debug for NetworkMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetworkMap").field("distinct", &self.heres.len()).field("rest", &self.rest).finish_non_exhaustive()
+    }
+}
+
+impl NetworkMap {
+    /// Where an address is.
+    pub fn at(&self, address: IpAddr) -> &Here {
+        self.by_prefix.longest(address).and_then(|(_, at)| self.heres.get(*at)).unwrap_or(&self.rest)
+    }
+}
+
+/// The subnet and the site of an address, whether or not policies govern them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) subnet: Option<(Prefix, ObjectId)>,
+    pub(crate) site: Option<ObjectId>,
+}
+
+/// All sites and subnets of a snapshot, read.
+#[derive(Debug, Default)]
+pub(crate) struct Network {
+    sites: BTreeSet<ObjectId>,
+    subnets: BTreeSet<ObjectId>,
+    by_prefix: PrefixMap<(ObjectId, Option<ObjectId>)>,
+    map: Arc<NetworkMap>,
+    faults: Vec<(ObjectId, HeldFault)>,
+}
+
+impl Network {
+    /// Reads a whole snapshot.
+    pub(crate) fn load(&mut self, snapshot: &Snapshot, sources: &Sources) {
+        self.sites.clear();
+        self.subnets.clear();
+        for object in snapshot.iter() {
+            self.note(object);
+        }
+        self.read(snapshot, sources);
+    }
+
+    /// An object came or changed.
+    pub(crate) fn note(&mut self, object: &Object) {
+        self.forget(object.id);
+        match object.kind {
+            Kind::Site => drop(self.sites.insert(object.id)),
+            Kind::Subnet => drop(self.subnets.insert(object.id)),
+            _ => {}
+        }
+    }
+
+    /// An object is gone.
+    pub(crate) fn forget(&mut self, id: ObjectId) {
+        self.sites.remove(&id);
+        self.subnets.remove(&id);
+    }
+
+    /// Reads the sites and subnets again. All of them: there are few beside the users, and a name may mean another site now.
+    pub(crate) fn read(&mut self, snapshot: &Snapshot, sources: &Sources) {
+        let mut reading = Reading { snapshot, faults: Vec::new(), owners: BTreeMap::new() };
+        // The older entry has a prefix (as with addresses: ADR 0003), then the lower id.
+        let age = |id: &ObjectId| (snapshot.get(*id).and_then(|object| created(&object.attributes)).unwrap_or(i64::MAX), *id);
+        let mut subnets: Vec<ObjectId> = self.subnets.iter().copied().collect();
+        subnets.sort_by_key(age);
+        self.by_prefix = PrefixMap::default();
+        let mut map = Mapping { snapshot, sources, heres: Vec::new(), known: HashMap::new(), by_prefix: PrefixMap::default() };
+        for object in subnets.iter().filter_map(|id| snapshot.get(*id)) {
+            let site = reading.site(object);
+            for prefix in reading.prefixes(object) {
+                self.by_prefix.entry(prefix).or_insert((object.id, site));
+                map.put(prefix, object.id, site);
+            }
+        }
+        let rest = map.here(None, self.only_site());
+        let map = NetworkMap { heres: map.heres, by_prefix: map.by_prefix, rest };
+        self.faults = reading.faults;
+        if map != *self.map {
+            self.map = Arc::new(map);
+        }
+    }
+
+    /// Which address is where. The same `Arc` as long as nothing differs.
+    pub(crate) const fn map(&self) -> &Arc<NetworkMap> {
+        &self.map
+    }
+
+    /// The subnet and the site of an address.
+    pub(crate) fn find(&self, address: IpAddr) -> Found {
+        match self.by_prefix.longest(address) {
+            Some((prefix, (subnet, site))) => Found { subnet: Some((prefix, *subnet)), site: *site },
+            None => Found { subnet: None, site: self.only_site() },
+        }
+    }
+
+    /// What is wrong with sites and subnets, by object.
+    pub(crate) fn faults(&self) -> &[(ObjectId, HeldFault)] {
+        &self.faults
+    }
+
+    /// The site of every address that is in no subnet.
+    fn only_site(&self) -> Option<ObjectId> {
+        self.sites.first().copied().filter(|_| self.sites.len() == 1)
+    }
+}
+
+/// One reading of all subnets.
+struct Reading<'a> {
+    snapshot: &'a Snapshot,
+    faults: Vec<(ObjectId, HeldFault)>,
+    /// Which subnet has a prefix.
+    owners: BTreeMap<Prefix, ObjectId>,
+}
+
+impl Reading<'_> {
+    /// The prefixes of a subnet that nobody has yet.
+    fn prefixes(&mut self, object: &Object) -> Vec<Prefix> {
+        let mut texts: Vec<(&str, String)> =
+            object.attributes.texts(PREFIX).take(PREFIXES_MAX).map(|text| (PREFIX, text.to_owned())).collect();
+        if object.attributes.has_class("subnet") && texts.is_empty() {
+            let name = object.attributes.text("cn").map_or_else(|| object.rdn.value(), str::to_owned);
+            texts.push(("cn", name));
+        }
+        if texts.is_empty() {
+            let remedy = "give it one, such as 10.1.0.0/16 or 2001:db8::/32; until then no address is in it";
+            self.fault(object, PREFIX, "", warning("network.prefix", 0, "the subnet has no prefix".into(), remedy.into()));
+        }
+        let mut prefixes = Vec::with_capacity(texts.len());
+        for (attribute, text) in texts {
+            match text.parse::<Prefix>() {
+                Ok(prefix) => match self.owners.get(&prefix) {
+                    Some(owner) if *owner == object.id => {}
+                    Some(owner) => {
+                        let owner = self.snapshot.dn(*owner).unwrap_or_default();
+                        let what = format!("the older entry `{owner}` has the network {prefix}: it counts, and not this one");
+                        self.fault(object, attribute, &text, warning("network.duplicate", 0, what, "delete one of the two".into()));
+                    }
+                    None => {
+                        self.owners.insert(prefix, object.id);
+                        prefixes.push(prefix);
+                    }
+                },
+                Err(error) => {
+                    let remedy = match &error {
+                        PrefixError::HostBits { meant } => format!("write {meant}, or a longer prefix; until then no address is in it"),
+                        _ => "write it as 10.1.0.0/16 or 2001:db8::/32; until then no address is in it".to_owned(),
+                    };
+                    self.fault(object, attribute, &text, warning("network.prefix", 0, error.to_string(), remedy));
+                }
+            }
+        }
+        prefixes
+    }
+
+    /// The site that a subnet names.
+    fn site(&mut self, object: &Object) -> Option<ObjectId> {
+        let (attribute, text) = SITE.iter().find_map(|name| Some((*name, object.attributes.text(name)?)))?;
+        let found = text.parse::<Dn>().ok().and_then(|dn| self.snapshot.find(&dn));
+        let site = found.filter(|id| self.snapshot.get(*id).is_some_and(|site| site.kind == Kind::Site));
+        if site.is_none() {
+            let what = match found {
+                Some(_) => "the subnet names something that is no site",
+                None => "the subnet names a site that is not there",
+            };
+            let remedy = "write the site's name as it is now; until then its addresses are in no site. Or look whether \
+                          Dialcast's account may read the site";
+            self.fault(object, attribute, text, warning("network.site", 0, what.into(), remedy.into()));
+        }
+        site
+    }
+
+    fn fault(&mut self, object: &Object, attribute: &str, value: &str, fault: LineFault) {
+        self.faults.push((object.id, HeldFault::new(attribute.into(), value, fault)));
+    }
+}
+
+/// The map in the making.
+struct Mapping<'a> {
+    snapshot: &'a Snapshot,
+    sources: &'a Sources,
+    heres: Vec<Here>,
+    known: HashMap<(Option<Arc<Spot>>, Arc<Spot>), usize>,
+    by_prefix: PrefixMap<usize>,
+}
+
+impl Mapping<'_> {
+    fn put(&mut self, prefix: Prefix, subnet: ObjectId, site: Option<ObjectId>) {
+        let here = self.here(Some(subnet), site);
+        let heres = &mut self.heres;
+        let at = *self.known.entry((here.endpoint.clone(), Arc::clone(&here.network))).or_insert_with(|| {
+            heres.push(here);
+            heres.len() - 1
+        });
+        self.by_prefix.entry(prefix).or_insert(at);
+    }
+
+    fn here(&self, subnet: Option<ObjectId>, site: Option<ObjectId>) -> Here {
+        let governed = |id: Option<ObjectId>| id.filter(|id| self.sources.governs(*id));
+        let (own_site, own_subnet) = (governed(site), governed(subnet));
+        let endpoint = Spot { site: own_site, subnet: own_subnet, container: None };
+        let container = match site.or(subnet) {
+            Some(id) => container_of(self.snapshot, id),
+            None => only_root(self.snapshot),
+        };
+        Here { endpoint: (endpoint != Spot::default()).then(|| Arc::new(endpoint)), network: Arc::new(Spot { container, ..endpoint }) }
+    }
+}
+
+/// The container that everything stands in, if there is one: what is known of a network that stands nowhere.
+fn only_root(snapshot: &Snapshot) -> Option<ObjectId> {
+    let mut roots = snapshot.roots().filter(|root| is_container(root) && !root.glue);
+    let root = roots.next()?;
+    roots.next().is_none().then_some(root.id)
+}
