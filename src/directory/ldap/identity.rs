@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use sha2::{Digest, Sha256};
 
 use super::clock;
+use super::ledger::PASSING;
 use crate::model::{Attributes, Dn, ObjectId};
 
 /// The attribute that gives an entry its stable id.
@@ -127,7 +128,7 @@ pub(super) fn take_version(attributes: &mut Attributes) -> Version {
         }
     }
     if version.number > 0 {
-        version.number = hasher.finish().max(1);
+        version.number = hasher.finish().max(PASSING + 1);
     }
     version
 }
