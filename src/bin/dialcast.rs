@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use dialcast::config::Flags;
-use dialcast::runtime::{self, subscribe::SubscribeArgs};
+use dialcast::runtime::{self, schema::SchemaArgs, subscribe::SubscribeArgs};
 
 /// Keeps every phone configured from the layout of the directory.
 #[derive(Debug, Parser)]
@@ -67,6 +67,7 @@ enum Command {
         #[command(flatten)]
         source: SourceArgs,
     },
+    Schema(SchemaArgs),
     /// Faults of the configuration and the directory, with their places and remedies.
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
@@ -128,7 +129,9 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and the version are answers; what is wrong with a command line is told as its reader wants it.
-        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => return runtime::misused(&error.to_string()),
+        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => {
+            return runtime::misused(&error.to_string());
+        }
         Err(error) => error.exit(),
     };
     let json = cli.json;
@@ -139,6 +142,7 @@ fn main() -> ExitCode {
             runtime::explain::run(&source.flags(), &user, setting.as_deref(), address, json)
         }
         Command::Doctor { source } => runtime::doctor::run(&source.flags(), json),
+        Command::Schema(args) => runtime::schema::run(&args, json),
         Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
     };
     runtime::exit(outcome, json)

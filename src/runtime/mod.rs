@@ -18,6 +18,7 @@ pub mod explain;
 mod faults;
 mod leisure;
 mod notifying;
+pub mod schema;
 pub mod serve;
 mod state;
 mod stop;
