@@ -1,6 +1,6 @@
 //! A complete list, gathered aside; and what was told, worked into a tree in an order that does not matter to the result.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::name::Name;
@@ -13,7 +13,7 @@ use crate::model::{Dn, Kind, Names, ObjectId, Rdn};
 /// A refresh under way: the last that was told of each id, in the order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Refresh {
-    told: BTreeMap<ObjectId, Told>,
+    told: HashMap<ObjectId, Told>,
     count: u64,
     /// The name of the entry before: siblings come one after the other, and share what is above.
     last: Dn,
@@ -75,6 +75,8 @@ impl Refresh {
             }
         }
         entries.sort_unstable_by_key(|(count, _)| *count);
+        batch.gone.sort_unstable();
+        unknown.sort_unstable();
         batch.entries = entries.into_iter().map(|(_, entry)| *entry).collect();
         (batch, unknown)
     }

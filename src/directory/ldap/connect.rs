@@ -210,6 +210,8 @@ impl RootDse {
         let vendor = [self.0.text("vendorName"), self.0.text("vendorVersion")].into_iter().flatten().collect::<Vec<_>>().join(" ");
         if self.0.has_class("OpenLDAProotDSE") {
             "OpenLDAP".to_owned()
+        } else if vendor.is_empty() && self.has_capability("1.2.840.113556.1.4.800") {
+            "Active Directory".to_owned()
         } else if vendor.is_empty() {
             "the server".to_owned()
         } else {
@@ -237,6 +239,16 @@ impl RootDse {
         self.0.texts("supportedCapabilities").any(|held| held == oid)
     }
 
+    /// The first value of an attribute.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.text(name)
+    }
+
+    /// The naming contexts that it holds.
+    pub(super) fn contexts(&self) -> Vec<Dn> {
+        self.0.texts("namingContexts").filter_map(|text| text.parse().ok()).collect()
+    }
+
     /// Whether it is 389 Directory Server or its kin.
     pub(super) fn is_389(&self) -> bool {
         self.0.texts("vendorName").any(|vendor| vendor.contains("389"))
@@ -244,8 +256,10 @@ impl RootDse {
 
     /// The tree to read, and the naming context that it is in, as far as the server tells.
     pub(super) fn base(&self, options: &LdapOptions) -> Result<(Dn, Option<Dn>), LdapFailure> {
-        let contexts: Vec<Dn> = self.0.texts("namingContexts").filter_map(|text| text.parse().ok()).collect();
-        let wanted = options.base.as_ref().or(options.url.base());
+        let contexts = self.contexts();
+        // A domain controller holds several, and says which one is the domain.
+        let domain: Option<Dn> = self.0.text("defaultNamingContext").and_then(|text| text.parse().ok());
+        let wanted = options.base.as_ref().or(options.url.base()).or(domain.as_ref());
         let base = match (wanted, contexts.as_slice()) {
             (Some(base), _) => base.clone(),
             (None, [only]) => only.clone(),

@@ -2,6 +2,7 @@
 //!
 //! [`LdapFailure`] says what can go wrong. A failure never means that entries are gone: only a list that was completed does.
 
+mod ad;
 mod backoff;
 mod connect;
 mod decode;
@@ -10,10 +11,14 @@ mod doctor;
 mod failure;
 mod faults;
 mod feed;
+mod identity;
 mod kerberos;
+mod ledger;
+mod listing;
 mod locate;
 mod outlet;
 mod queue;
+mod roll;
 mod session;
 mod syncrepl;
 mod tls;
