@@ -289,7 +289,10 @@ mod tests {
         let entry = entry.found;
         assert_eq!((entry.id, entry.dn), (ObjectId::from_bytes(ID), Ok("cn=Anna,dc=x".parse().unwrap())));
         assert_eq!((entry.has_below, entry.version), (Some(true), 0));
-        assert_eq!((entry.attributes.text("cn"), entry.attributes.values("photo").first().unwrap()), (Some("Anna"), b"\xff\x00".as_slice()));
+        assert_eq!(
+            (entry.attributes.text("cn"), entry.attributes.values("photo").first().unwrap()),
+            (Some("Anna"), b"\xff\x00".as_slice())
+        );
         assert!(!entry.attributes.has("hasSubordinates"));
         // A name that cannot be read does not lose the entry.
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"nonsense")), &state(control)) else { panic!() };
