@@ -27,6 +27,7 @@ mod live;
 mod notifying;
 mod publishing;
 mod saving;
+pub mod schema;
 pub mod serve;
 mod state;
 mod stop;
