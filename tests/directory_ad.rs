@@ -81,7 +81,10 @@ async fn full_list_then_live_changes() {
     let samba = corp();
     let mut feed = Watcher::start(source(&samba), None);
     let up = feed.up().await;
-    assert!(up.starts_with("Samba Team") && up.contains(" ad at ldap://127.0.") && up.ends_with("DC1, everything: there is no state yet"), "{up}");
+    assert!(
+        up.starts_with("Samba Team") && up.contains(" ad at ldap://127.0.") && up.ends_with("DC1, everything: there is no state yet"),
+        "{up}"
+    );
     let list = feed.refresh().await;
     assert!(matches!(list.last(), Some(Event::InitDone { sweep: true, cookie: Some(_) })));
     let berlin = named(&list, &format!("OU=Berlin,{TOP}")).clone();
@@ -323,7 +326,7 @@ async fn a_restored_backup_is_found_out() {
 async fn deletions_are_swept_where_they_are_not_told() {
     let samba = corp();
     let mut options = reader(&samba);
-    options.timers.sweep = Duration::from_millis(300);
+    options.timers.sweep_every = Duration::from_millis(300);
     let mut mirror = Mirror::start(options);
     mirror.until(|m| m.lists == 1 && m.fault("ldap.deletions-hidden")).await;
     samba.delete(&dn("CN=u0,OU=Berlin"));

@@ -15,6 +15,9 @@ use crate::model::Secret;
 /// The sample organisation, in a checkout.
 pub const SAMPLE: &str = "examples/corp.ldif";
 
+/// Schedules of more than a month are none.
+const SCHEDULE_S_MAX: u64 = 31 * 86_400;
+
 /// The source, and whether it is the sample.
 pub(super) fn source(check: &mut Check, raw: RawDirectory) -> (Source, bool) {
     let debounce_ms = check.take("directory.debounce_ms", raw.debounce_ms.clone()).unwrap_or(50);
@@ -81,6 +84,20 @@ fn ldap(check: &mut Check, url: ServerUrl, raw: RawDirectory) -> LdapOptions {
         allow_cleartext_password: check.take("directory.allow_cleartext_password", raw.allow_cleartext_password).unwrap_or(false),
     };
     options.dialect = check.take("directory.dialect", raw.dialect).and_then(|name| dialect(check, &name));
+    let timers = &mut options.timers;
+    for (key, given, timer) in [
+        ("directory.sweep_interval_s", raw.sweep_interval_s, &mut timers.sweep_every),
+        ("directory.relist_interval_s", raw.relist_interval_s, &mut timers.relist_every),
+    ] {
+        match check.take(key, given) {
+            None => {}
+            Some(seconds @ 1..=SCHEDULE_S_MAX) => *timer = Duration::from_secs(seconds),
+            Some(seconds) => {
+                let remedy = format!("give a number of seconds from 1 to {SCHEDULE_S_MAX}");
+                check.fault(key, format!("{seconds} is out of range"), remedy);
+            }
+        }
+    }
     let dn = check.take("directory.bind_dn", raw.bind_dn);
     let password = secret(check, "directory.password_file", raw.password_file);
     let keytab = secret(check, "directory.keytab_file", raw.keytab_file);

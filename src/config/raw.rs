@@ -122,6 +122,10 @@ table! {
         ca_file: Loose<String>,
         /// Send the password without TLS to another machine. Default: false.
         allow_cleartext_password: Loose<bool>,
+        /// Where an account may not read Active Directory's `CN=Deleted Objects`: how often the ids of all entries are listed to find what was deleted, in seconds. Default: 300.
+        sweep_interval_s: Loose<u64>,
+        /// How often everything is read anew from Active Directory, in seconds: what comes into sight by a right given back is told by nobody. Default: 86400.
+        relist_interval_s: Loose<u64>,
         /// How long an LDIF file must be quiet before it is read, in milliseconds. Default: 50.
         debounce_ms: Loose<u64>,
     }

@@ -1,11 +1,12 @@
 //! What changed above a count: the truth of this dialect.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use super::pages::Item;
 use super::record::Record;
 use super::scope::{gone, highest};
-use super::{Ad, End, LdapFailure, controls, ranges};
+use super::{Ad, End, LdapFailure, controls};
 use crate::directory::Event;
 use crate::model::{Dn, ObjectId};
 use tokio::time::Instant;
@@ -110,25 +111,15 @@ impl Ad<'_> {
             query.controls.push(controls::show_deleted());
             let mut pages = self.pages(query);
             let mut shows_deleted = false;
-            let mut unfinished = Vec::new();
             while let Some(item) = pages.next(&mut self.wire).await? {
                 match item {
                     Item::Reference(url) => self.reference(&url),
                     Item::Record(record) if record.dn.as_ref() == Ok(&trash) => shows_deleted = record.usn > 0,
-                    Item::Record(record) if record.ranged.is_empty() => {
+                    Item::Record(record) => {
                         self.judge(&record, before, now, &mut round)?;
                         self.take(*record, gathered).await?;
                     }
-                    Item::Record(record) => unfinished.push(record),
-                    Item::PageEnd => {
-                        for mut record in unfinished.drain(..) {
-                            if ranges::complete(&mut self.wire, &mut record, self.options.timers.refresh_stall).await? {
-                                self.judge(&record, before, now, &mut round)?;
-                                self.take(*record, gathered).await?;
-                            }
-                        }
-                        self.notifications.drain();
-                    }
+                    Item::PageEnd => self.notifications.drain(),
                 }
             }
             if let Some(context) = self.scope.contexts.get_mut(at) {
@@ -166,22 +157,13 @@ impl Ad<'_> {
     /// Everything below an entry, and the entry.
     async fn look_below(&mut self, dn: &Dn, gathered: &mut Gathered) -> Result<(), End> {
         let mut pages = self.pages(self.query("the search below a moved entry", dn, "(objectClass=*)".to_owned()));
-        let mut unfinished = Vec::new();
         loop {
             match pages.next(&mut self.wire).await {
-                Ok(None) => return Ok(()),
-                Ok(Some(Item::Record(record))) if record.ranged.is_empty() => self.take(*record, gathered).await?,
-                Ok(Some(Item::Record(record))) => unfinished.push(record),
+                Ok(Some(Item::Record(record))) => self.take(*record, gathered).await?,
                 Ok(Some(Item::Reference(url))) => self.reference(&url),
-                Ok(Some(Item::PageEnd)) => {
-                    for mut record in unfinished.drain(..) {
-                        if ranges::complete(&mut self.wire, &mut record, self.options.timers.refresh_stall).await? {
-                            self.take(*record, gathered).await?;
-                        }
-                    }
-                }
-                // It went on meanwhile: then that is told.
-                Err(LdapFailure::Search { code: 32, .. }) => return Ok(()),
+                Ok(Some(Item::PageEnd)) => {}
+                // Not there: it went on meanwhile, and that is told.
+                Ok(None) | Err(LdapFailure::Search { code: 32, .. }) => return Ok(()),
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -254,7 +236,8 @@ fn escaped(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for c in value.chars() {
         match c {
-            '*' | '(' | ')' | '\\' | '\0' => out.push_str(&format!("\\{:02x}", u32::from(c))),
+            // Writing to a string does not fail.
+            '*' | '(' | ')' | '\\' | '\0' => drop(write!(out, "\\{:02x}", u32::from(c))),
             c => out.push(c),
         }
     }

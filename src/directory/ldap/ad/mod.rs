@@ -109,7 +109,7 @@ impl<'s> Ad<'s> {
         let belongs = Belongs::of(options, &scope, &attributes);
         let now = Instant::now();
         let timers = &options.timers;
-        let schedule = Schedule { poll: now, sweep: now + timers.sweep, relist: now + timers.relist };
+        let schedule = Schedule { poll: now, sweep: now + timers.sweep_every, relist: now + timers.relist_every };
         Ok(Self {
             options,
             outlet,
@@ -233,23 +233,23 @@ impl<'s> Ad<'s> {
             self.list().await?;
         } else if self.schedule.sweep <= now && !self.scope.shows_deleted() {
             self.sweep().await?;
-            self.schedule.sweep = Instant::now() + timers.sweep;
+            self.schedule.sweep = Instant::now() + timers.sweep_every;
         } else {
             self.notifications.take_woken();
             self.catch_up(false).await?;
         }
         // A notification that came meanwhile brings this forward, to the end of a stride.
         let now = Instant::now();
-        self.schedule.poll = now + if self.notifications.take_woken() { STRIDE } else { timers.poll };
+        self.schedule.poll = now + if self.notifications.take_woken() { STRIDE } else { timers.look_every };
         Ok(())
     }
 
     /// Says what of the directory this account cannot see.
     fn state_faults(&mut self) {
         let lacks: Vec<String> = self.scope.contexts.iter().filter(|context| !context.shows_deleted).map(|c| c.dn.to_string()).collect();
-        let sweep_s = self.options.timers.sweep.as_secs();
+        let sweep_s = self.options.timers.sweep_every.as_secs();
         self.outlet.faults.deletions_hidden((!lacks.is_empty()).then(|| (lacks.join(" and "), sweep_s)));
-        let poll_ms = self.options.timers.poll.as_millis();
+        let poll_ms = self.options.timers.look_every.as_millis();
         self.outlet.faults.not_told((!self.notifications.are_in_force()).then_some(poll_ms));
         self.outlet.report_faults();
     }

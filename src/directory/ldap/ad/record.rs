@@ -1,6 +1,7 @@
 //! An entry as a domain controller sends it, read from the raw structure: ids and SIDs are octets, whatever they look like.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use super::super::decode::{Malformed, RawAttributes};
 use super::metadata;
@@ -122,8 +123,12 @@ pub(super) fn guid(octets: &[u8]) -> Option<ObjectId> {
 
 /// The same for a filter (RFC 4515 §3).
 pub(super) fn guid_filter(id: ObjectId) -> String {
-    let octets: String = turned(*id.as_bytes()).iter().map(|octet| format!("\\{octet:02x}")).collect();
-    format!("(objectGUID={octets})")
+    let mut filter = "(objectGUID=".to_owned();
+    for octet in turned(*id.as_bytes()) {
+        // Writing to a string does not fail.
+        let _ = write!(filter, "\\{octet:02x}");
+    }
+    filter + ")"
 }
 
 fn turned(o: [u8; 16]) -> [u8; 16] {
