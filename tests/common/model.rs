@@ -305,7 +305,7 @@ pub fn seen(store: &Store) -> Vec<String> {
     let snapshot = store.snapshot();
     let line = |object: &std::sync::Arc<dialcast::store::Object>| {
         let members: BTreeSet<ObjectId> =
-            snapshot.members(object.id).filter_map(|member| if let Member::Object(id) = member { Some(*id) } else { None }).collect();
+            snapshot.members(object.id).filter_map(|member| if let Member::Object(id) = member { Some(id) } else { None }).collect();
         let text = object.attributes.text("mail").or(object.attributes.text("displayName")).unwrap_or_default();
         format!("{} {} {text:?} {members:?}", snapshot.dn(object.id).unwrap_or_default(), object.id)
     };

@@ -111,7 +111,18 @@ impl Ad<'_> {
             query.controls.push(controls::show_deleted());
             let mut pages = self.pages(query);
             let mut shows_deleted = false;
-            while let Some(item) = pages.next(&mut self.wire).await? {
+            loop {
+                let item = match pages.next(&mut self.wire).await {
+                    Ok(Some(item)) => item,
+                    Ok(None) => break,
+                    Err(LdapFailure::Search { code: 32 | 50, answer, .. }) if self.scope.is_optional(at) => {
+                        // What was never seen cannot be missed.
+                        shows_deleted = !self.whole;
+                        self.outlet.faults.part_hidden(&context.to_string(), &answer);
+                        break;
+                    }
+                    Err(failure) => return Err(failure.into()),
+                };
                 match item {
                     Item::Reference(url) => self.reference(&url),
                     Item::Record(record) if record.dn.as_ref() == Ok(&trash) => shows_deleted = record.usn > 0,

@@ -157,7 +157,7 @@ impl<'s> Ad<'s> {
         if ids.is_empty() {
             return Ok(true);
         }
-        for context in self.scope.contexts.clone() {
+        for (at, context) in self.scope.contexts.clone().into_iter().enumerate() {
             let query = Query {
                 step: "the check of the checkpoint",
                 base: context.dn.to_string(),
@@ -167,11 +167,15 @@ impl<'s> Ad<'s> {
                 controls: vec![controls::show_deleted()],
             };
             let mut pages = Pages::of(query, self.paged, self.options.timers.refresh_stall);
-            while let Some(item) = pages.next(&mut self.wire).await? {
-                if let Item::Record(record) = item
-                    && !checkpoint.witnesses.agrees(record.id, record.usn, checkpoint.usn)
-                {
-                    return Ok(false);
+            loop {
+                match pages.next(&mut self.wire).await {
+                    Ok(Some(Item::Record(record))) if !checkpoint.witnesses.agrees(record.id, record.usn, checkpoint.usn) => {
+                        return Ok(false);
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(LdapFailure::Search { code: 32 | 50, .. }) if self.scope.is_optional(at) => break,
+                    Err(failure) => return Err(failure),
                 }
             }
         }
