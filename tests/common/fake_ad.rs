@@ -165,6 +165,11 @@ impl FakeAd {
         }
     }
 
+    /// Wakes those who asked to be notified.
+    pub fn notify(&self) {
+        let _ = self.changed.send(1);
+    }
+
     /// Replication: takes over what the other has.
     pub fn pull(&self, other: &Self) {
         let theirs: Vec<Object> = other.set(|state| {
@@ -182,6 +187,19 @@ impl FakeAd {
 }
 
 impl State {
+    /// The same within [`State::between`]; nobody is notified.
+    pub fn change(&mut self, model: &Model, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Added(number) | Change::Modified(number) | Change::Moved { number, .. } if model.entry(*number).is_some() => {
+                    self.originate(model, *number);
+                }
+                Change::Deleted(entry, _) => self.delete(entry.number),
+                _ => {}
+            }
+        }
+    }
+
     fn originate(&mut self, model: &Model, number: Number) {
         let entry = model.entry(number).unwrap().clone();
         self.usn += 1;

@@ -72,6 +72,7 @@ pub enum Change {
     Deleted(Entry, String),
 }
 
+#[derive(Clone)]
 pub struct Model {
     entries: BTreeMap<Number, Entry>,
     /// The newest change.

@@ -99,7 +99,12 @@ impl Record {
 
     /// Whether it was there at this count, and may have had another name then.
     pub(super) fn may_have_moved_since(&self, usn: u64) -> bool {
-        self.created.is_none_or(|created| created <= usn) && self.stamps.is_none_or(|stamps| stamps.named > usn)
+        self.created.is_none_or(|created| created <= usn) && self.named_since(usn)
+    }
+
+    /// Whether it may have got its name since this count, by whichever way.
+    pub(super) fn named_since(&self, usn: u64) -> bool {
+        self.stamps.is_none_or(|stamps| stamps.named > usn)
     }
 
     /// Whether its access rules were changed since this count.
