@@ -12,6 +12,7 @@ mod values;
 
 pub use aor::{Aor, AorError};
 pub use attributes::{Attributes, Names};
+pub(crate) use dn::plain_key;
 pub use dn::{Dn, DnError, Rdn, fold};
 pub use fault::{Fault, Place, Severity};
 pub use generation::{Generation, Timestamp};

@@ -9,18 +9,29 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{self, Config, Flags};
 use crate::directory::ldap::kerberos_environment;
-use crate::model::Fault;
+use crate::model::{Fault, Timestamp};
 
 pub mod check;
+mod companion;
+mod control;
 mod credentials;
+pub mod doctor;
 pub mod explain;
 mod faults;
+mod feeding;
+pub mod hold_commands;
+mod holds;
+mod kept;
 mod leisure;
+mod live;
 mod notifying;
+mod publishing;
+mod saving;
 pub mod serve;
 mod state;
 mod stop;
 pub mod subscribe;
+pub mod watch;
 mod watching;
 
 /// What ends a command early: faults that the operator should repair, or an operation that failed.
@@ -33,6 +44,9 @@ pub enum Failed {
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
+
+/// The exit code of a wrong command line (docs/operations.md).
+const MISUSED: u8 = 2;
 
 /// Prints what went wrong, if anything did, and gives the exit code (docs/operations.md).
 pub fn exit(outcome: Result<ExitCode, Failed>, json: bool) -> ExitCode {
@@ -52,6 +66,14 @@ pub fn exit(outcome: Result<ExitCode, Failed>, json: bool) -> ExitCode {
         }
     }
     ExitCode::FAILURE
+}
+
+/// The command line is wrong: says so in JSON (clap's words, without the usage below them), and gives exit code 2.
+pub fn misused(words: &str) -> ExitCode {
+    let error = words.split("\n\n").next().unwrap_or_default().trim().trim_start_matches("error: ");
+    let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
+    tell(&format!("{}\n", serde_json::json!({ "event": "failed", "error": error })));
+    ExitCode::from(MISUSED)
 }
 
 /// Writes a command's answer to standard output. A reader that closed it (`| head`) has what it wanted.
@@ -80,6 +102,11 @@ fn complain(text: &str) {
 /// The process's environment variables that are text.
 fn environment() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// A moment for people.
+fn shown_time(milliseconds: u64) -> String {
+    crate::policy::rfc3339(Timestamp(milliseconds))
 }
 
 /// The configuration, and its warnings; the process is then one that can do what it says.

@@ -35,9 +35,14 @@ impl Name {
         Self(text.into())
     }
 
-    /// The key of the name one RDN below.
-    pub(crate) fn child(&self, rdn: &Rdn) -> Self {
-        if self.0.is_empty() { Self(rdn.key().into()) } else { Self(format!("{}\0{}", self.0, rdn.key()).into()) }
+    /// The key of the name one RDN below, whose folded form that is.
+    pub(crate) fn child(&self, key: &str) -> Self {
+        if self.0.is_empty() { Self(key.into()) } else { Self(format!("{}\0{key}", self.0).into()) }
+    }
+
+    /// Whether it is that name.
+    pub(crate) fn is_child(&self, above: &Self, key: &str) -> bool {
+        self.0.strip_suffix(key).and_then(|rest| rest.strip_suffix('\0')) == Some(&above.0)
     }
 
     /// The key of a login name (RFC 2307 `memberUid`), which names whoever has it as `uid`.

@@ -107,7 +107,7 @@ fn parents(entries: &[(usize, Name, Entry)]) -> Option<Vec<Option<ObjectId>>> {
 /// What the groups list, read against the tree.
 fn memberships(tree: &Tree, groups: &Groups) -> Vec<Membership> {
     let mut memberships: Vec<Membership> = Vec::new();
-    let mut reader = Reader::new(tree);
+    let mut reader = Reader::of_all(tree);
     for group in tree.objects.values().filter(|object| object.kind == Kind::Group) {
         let first = memberships.len();
         for raw in values::of(group) {
