@@ -52,9 +52,8 @@ impl Mirror {
 
     /// Applies the next report.
     pub async fn step(&mut self) {
-        let report = match tokio::time::timeout(PATIENCE / 2, self.feed.next()).await {
-            Ok(report) => report,
-            Err(_) => panic!("nothing is told any more, after {:#?}", self.told),
+        let Ok(report) = tokio::time::timeout(PATIENCE / 2, self.feed.next()).await else {
+            panic!("nothing is told any more, after {:#?}", self.told);
         };
         if self.told.len() == KEPT_MAX {
             self.told.pop_front();

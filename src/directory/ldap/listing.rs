@@ -74,7 +74,7 @@ impl Listing {
         let mut listed = Vec::new();
         while let Some(found) = self.next(&mut stream).await? {
             if until.as_deref().zip(found.attributes.text("createTimestamp")).is_none_or(|(until, made)| made <= until) {
-                listed.push((found.id, found.version));
+                listed.push((found.id, found.version.number));
             }
         }
         Ok(listed)

@@ -1,12 +1,15 @@
 //! What outlives a connection: the way to whoever listens, the cookie to go on from, and the faults found so far.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::decode::Found;
 use super::failure::LdapFailure;
 use super::faults::Faults;
-use super::ledger::Ledger;
+use super::identity::Version;
+use super::ledger::{Ledger, PASSING};
 use super::queue::Queue;
 use crate::directory::{Cookie, Entry, Event, LdapOptions, Report};
 
@@ -27,6 +30,10 @@ pub(super) struct Outlet {
     pub(super) compared: Instant,
     /// Whether the last comparison told of something that vanished.
     pub(super) swept: bool,
+    /// When everything was last read.
+    pub(super) listed: Instant,
+    /// By how many seconds the servers' clocks may differ from each other and from ours.
+    clocks_s: u64,
 }
 
 impl Outlet {
@@ -42,6 +49,8 @@ impl Outlet {
             ledger: Ledger::default(),
             compared: Instant::now(),
             swept: false,
+            listed: Instant::now(),
+            clocks_s: options.timers.poll_overlap.as_secs(),
         }
     }
 
@@ -102,7 +111,7 @@ impl Outlet {
     /// Tells an entry as it is now: in a refresh, or by itself. One whose name cannot be read stays as it was.
     pub(super) fn found(&mut self, entry: Found, refreshing: bool) {
         let Found { id, dn, attributes, version, .. } = entry;
-        self.ledger.told(id, version);
+        self.ledger.told(id, self.lasting(version));
         match dn {
             Ok(dn) => {
                 self.faults.good(id);
@@ -119,9 +128,20 @@ impl Outlet {
         }
     }
 
+    /// The version's number; of one that the entry's next change may bear too, in the same second, one that is never the same.
+    fn lasting(&self, version: Version) -> u64 {
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let is_young = |changed_s: i64| u64::try_from(changed_s).is_ok_and(|at| at.saturating_add(self.clocks_s) >= now_s);
+        if version.number != 0 && !version.is_fine && version.changed_s.is_some_and(is_young) { PASSING } else { version.number }
+    }
+
     /// A refresh begins: its faults are told anew. `full`: it is the whole content.
     pub(super) fn begin(&mut self, full: bool) {
         self.faults.clear();
+        if full {
+            self.swept = false;
+            self.listed = Instant::now();
+        }
         self.ledger.begin(full);
         self.tell(Report::Event(Event::Init));
     }

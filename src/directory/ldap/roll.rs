@@ -11,6 +11,7 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use ldap3::Ldap;
 use tokio::time::Instant;
@@ -34,7 +35,8 @@ pub(super) struct Roll {
     listing: Listing,
     /// What is read of an entry.
     attributes: Vec<String>,
-    timers: Timers,
+    every: Option<Duration>,
+    relist: Duration,
     stage: Stage,
 }
 
@@ -52,8 +54,10 @@ pub(super) enum Step {
 }
 
 impl Roll {
-    pub(super) fn new(listing: Listing, attributes: Vec<String>, timers: &Timers) -> Self {
-        Self { listing, attributes, timers: timers.clone(), stage: Stage::Idle }
+    /// Roll calls as often as the options say, or as the dialect needs them.
+    pub(super) fn new(listing: Listing, attributes: Vec<String>, timers: &Timers, usual: Duration) -> Self {
+        let every = Some(timers.compare_every.unwrap_or(usual)).filter(|every| !every.is_zero());
+        Self { listing, attributes, every, relist: timers.relist, stage: Stage::Idle }
     }
 
     /// Begins one now, if none is under way.
@@ -67,7 +71,7 @@ impl Roll {
     /// Waits for the next step: to be given to [`Self::take`]. Cancelling it loses nothing. The connection has to be driven meanwhile.
     pub(super) async fn next(&mut self, compared: Instant) -> Step {
         let step = match &mut self.stage {
-            Stage::Idle => match self.timers.compare_every {
+            Stage::Idle => match self.every {
                 Some(every) => {
                     tokio::time::sleep_until(compared + every).await;
                     return Step::Due;
@@ -86,6 +90,8 @@ impl Roll {
         match step {
             // What came with the state of an earlier run has no versions: there is nothing to compare with.
             Step::Due if !outlet.ledger.is_trusted() => return Err(End::Relist),
+            // What a list of everything brings and nothing else: the text of groups whose members went and came back renamed.
+            Step::Due if outlet.listed.elapsed() >= self.relist => return Err(End::Relist),
             Step::Due => self.begin(handle),
             Step::Listed(Ok(mut listed)) => {
                 let Differences { mut stale, missing } = outlet.ledger.compare(&mut listed);
@@ -116,9 +122,13 @@ pub(super) async fn settle(outlet: &mut Outlet, found: Vec<Found>, asked: &[Obje
     let there: HashSet<ObjectId> = found.iter().map(|entry| entry.id).collect();
     // Told to be gone meanwhile: known.
     let gone: HashSet<ObjectId> = asked.iter().copied().filter(|id| !there.contains(id) && outlet.ledger.knows(*id)).collect();
-    // What is held back because it vanished is looked at anew when something comes back.
-    let as_list = !gone.is_empty() || (outlet.swept && !found.is_empty());
-    outlet.swept = !gone.is_empty();
+    // Something came back: groups may hold it by a name that it has no longer, and what is held back because it vanished is to be
+    // looked at anew. Only a list of everything does both.
+    if outlet.swept && found.iter().any(|entry| !outlet.ledger.knows(entry.id)) {
+        return Err(End::Relist);
+    }
+    let as_list = !gone.is_empty();
+    outlet.swept |= as_list;
     if as_list {
         let known: Vec<ObjectId> = outlet.ledger.ids().filter(|id| !gone.contains(id)).collect();
         outlet.begin_again();

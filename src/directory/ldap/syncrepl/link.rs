@@ -20,6 +20,9 @@ use crate::directory::ldap::wire::Wire;
 use crate::directory::{Cookie, LdapOptions, Timers};
 use crate::model::{Dn, ObjectId};
 
+/// How often everything is compared, where nothing else is said: these servers tell all that they know.
+const COMPARE_EVERY: Duration = Duration::from_secs(3600);
+
 /// A connection and the search on it.
 pub(super) struct Link {
     pub(super) wire: Wire,
@@ -94,7 +97,7 @@ impl Link {
 
     /// The roll calls beside the search.
     pub(super) fn roll(&self, timers: &Timers) -> Roll {
-        Roll::new(self.listing.clone(), self.names(), timers)
+        Roll::new(self.listing.clone(), self.names(), timers, COMPARE_EVERY)
     }
 
     /// What an ordinary search asks for: the same, and the id.
