@@ -20,7 +20,7 @@ pub struct SchemaArgs {
     /// Put this base DN in the place of DC=corp,DC=example (in snippets)
     #[arg(long, value_name = "DN")]
     base: Option<String>,
-    /// H.350.4's SIPIdentity in place of Dialcast's own classes (openldap, openldap-conf, 389ds)
+    /// H.350.4's classes (SIP identities) in place of Dialcast's own classes (openldap, openldap-conf, 389ds)
     #[arg(long)]
     h350: bool,
 }

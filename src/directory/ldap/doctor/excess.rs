@@ -108,7 +108,7 @@ impl Patient<'_> {
     /// DS-Replication-Get-Changes-All hands out password hashes, and LAPS passwords. It shows in the domain's security descriptor.
     async fn replication(&mut self, found: &mut Examined) -> Result<(), LdapFailure> {
         let Some(top) = self.dse.texts("defaultNamingContext").next().map(str::to_owned) else { return Ok(()) };
-        let sids: Vec<Vec<u8>> = self.dse.values("tokenGroups").iter().map(|sid| sid.to_vec()).collect();
+        let sids: Vec<Vec<u8>> = self.dse.values("tokenGroups").iter().map(<[u8]>::to_vec).collect();
         let controls = vec![control(DESCRIPTOR_FLAGS.0, Some(DESCRIPTOR_FLAGS.1.to_vec()))];
         let query = (top.as_str(), Scope::Base, "(objectClass=*)");
         let entries = self.ask(query, Asking { attributes: &["nTSecurityDescriptor"], controls, ..Asking::default() }).await?;
@@ -189,7 +189,7 @@ impl Patient<'_> {
         } else {
             found.warn("excess", format!("the account can read {}", excess.join(", ")), TAKE_AWAY);
         }
-        if needed && !readable.iter().any(|name| is_needed(name)) {
+        if needed && !readable.iter().any(is_needed) {
             found.note(
                 "read",
                 "no SIPIdentityPassword can be read, from which digest would take users' secrets",
