@@ -14,6 +14,7 @@ pub mod explain;
 mod faults;
 mod leisure;
 mod notifying;
+mod placing;
 pub mod serve;
 mod state;
 mod stop;

@@ -1,6 +1,7 @@
 //! The notifier's task: messages in, commands in, time in; messages out.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,7 +12,8 @@ use super::until;
 use crate::document::Document;
 use crate::model::Aor;
 use crate::net::{Event, Net};
-use crate::subscription::{Credentials, Notifier, Reason};
+use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
+use crate::subscription::{Ask, Credentials, Notifier, Reason};
 
 /// What the watcher says.
 pub(super) enum Command {
@@ -23,6 +25,12 @@ pub(super) enum Command {
     Withhold(HashSet<Aor>),
     /// Who may log in.
     Credentials(Credentials),
+    /// These resources have these documents for these spots: the answers to what the notifier asked.
+    PublishAt(Vec<(Resource, Spot, Document)>),
+    /// Which address is where.
+    Network(Arc<NetworkMap>),
+    /// Which devices there are.
+    Devices(HashSet<DeviceId>),
     /// The documents are complete: SUBSCRIBEs are answered from now on.
     Ready(oneshot::Sender<()>),
 }
@@ -39,14 +47,26 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 
 /// Runs until the watcher is gone; then tells the phones to subscribe again, and ends.
-pub(super) async fn run(mut notifier: Notifier, net: Net, mut events: mpsc::Receiver<Event>, commands: mpsc::Receiver<Command>) {
-    work(&mut notifier, &net, &mut events, commands).await;
+pub(super) async fn run(
+    mut notifier: Notifier,
+    net: Net,
+    mut events: mpsc::Receiver<Event>,
+    commands: mpsc::Receiver<Command>,
+    asks: mpsc::Sender<Ask>,
+) {
+    work(&mut notifier, &net, &mut events, commands, asks).await;
     transmit(&mut notifier, &net).await;
     info!(counters = ?notifier.counters(), "the notifier has stopped");
     net.shutdown(CLOSE_MAX).await;
 }
 
-async fn work(notifier: &mut Notifier, net: &Net, events: &mut mpsc::Receiver<Event>, mut commands: mpsc::Receiver<Command>) {
+async fn work(
+    notifier: &mut Notifier,
+    net: &Net,
+    events: &mut mpsc::Receiver<Event>,
+    mut commands: mpsc::Receiver<Command>,
+    asks: mpsc::Sender<Ask>,
+) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut drained_by: Option<Instant> = None;
     loop {
@@ -75,6 +95,13 @@ async fn work(notifier: &mut Notifier, net: &Net, events: &mut mpsc::Receiver<Ev
                 notifier.drain(Instant::now());
                 drained_by = Some(Instant::now() + DRAIN_MAX);
             },
+            // The watcher may be waiting for room among the commands: it is never waited for here.
+            permit = asks.reserve(), if drained_by.is_none() && notifier.has_asks() => {
+                // Without a watcher nobody answers, and nobody asks.
+                if let (Some(ask), Ok(permit)) = (notifier.poll_ask(), permit) {
+                    permit.send(ask);
+                }
+            }
             () = until(due) => {}
         }
         let now = Instant::now();
@@ -100,6 +127,13 @@ fn obey(notifier: &mut Notifier, command: Command) {
         }
         Command::Withhold(aors) => notifier.withhold(aors),
         Command::Credentials(credentials) => notifier.set_credentials(credentials),
+        Command::PublishAt(documents) => {
+            for (resource, spot, document) in documents {
+                notifier.publish_at(now, &resource, &spot, document);
+            }
+        }
+        Command::Network(network) => notifier.set_network(now, network),
+        Command::Devices(devices) => notifier.set_devices(now, devices),
         Command::Ready(told) => {
             notifier.set_ready(true);
             // Nobody waits for it when the daemon is being stopped.
@@ -138,7 +172,8 @@ mod tests {
         while flood.try_send(Event::Received { path, bytes: b"\r\n".to_vec() }).is_ok() {}
         let (commands, commanded) = mpsc::channel(1);
         drop(commands);
-        work(&mut Notifier::new(NotifierConfig::default(), [0; 32]), &net, &mut events, commanded).await;
+        let (asks, _) = mpsc::channel(1);
+        work(&mut Notifier::new(NotifierConfig::default(), [0; 32]), &net, &mut events, commanded, asks).await;
         assert!(!events.is_empty());
     }
 }

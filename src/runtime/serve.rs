@@ -35,6 +35,8 @@ const REPORTS_MAX: usize = 1024;
 const REQUEST_BODY_MAX: usize = 64 * 1024;
 /// Messages to the notifier that may wait; each holds up to a few hundred documents.
 const COMMANDS_MAX: usize = 16;
+/// Questions of the notifier that may wait; it keeps the others.
+const ASKS_MAX: usize = 256;
 
 /// Runs until SIGINT or SIGTERM.
 ///
@@ -67,7 +69,8 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
     let (loaded, is_loaded) = oneshot::channel();
     let notifier = Notifier::new(notifier_config(&config, &listen), rand::rng().random());
-    let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded));
+    let (asks, asked) = mpsc::channel(ASKS_MAX);
+    let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded, asks));
 
     let kept = state.as_ref().and_then(last_good);
     let engine = Engine::new(config.policy.clone());
@@ -76,7 +79,7 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     if let Some((snapshot, kept)) = kept {
         cookie = watching.resume(snapshot, kept).await;
     }
-    let mut watching = tokio::spawn(watching.run(received));
+    let mut watching = tokio::spawn(watching.run(received, asked));
     let mut feed = tokio::spawn(directory::watch(source.clone(), cookie, reports));
 
     let saying = async {

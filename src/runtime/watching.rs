@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 use super::credentials::CredentialBook;
 use super::leisure::Leisure;
 use super::notifying::Command;
+use super::placing::Placing;
 use super::state::StateFile;
 use super::until;
 use crate::directory::{Cookie, Event, Report};
@@ -16,6 +17,7 @@ use crate::document::{Document, Renderer};
 use crate::model::{Aor, Fault, Generation, Severity, Timestamp};
 use crate::policy::{Engine, Outcome, UserChange};
 use crate::store::{Change, ChangeSet, Snapshot, Store};
+use crate::subscription::Ask;
 use crate::subscription::pacing::Quiet;
 
 /// Reports taken at once: enough to make the channel cheap, little enough to look at the clock in between.
@@ -68,6 +70,8 @@ pub(crate) struct Watching {
     withheld: HashSet<Aor>,
     /// When faults are looked for again: that walks the whole directory.
     telling: Leisure,
+    /// What the notifier knows of the network.
+    placing: Placing,
 }
 
 impl Watching {
@@ -98,6 +102,7 @@ impl Watching {
             told: BTreeSet::new(),
             withheld: HashSet::new(),
             telling: Leisure::default(),
+            placing: Placing::default(),
         }
     }
 
@@ -111,8 +116,9 @@ impl Watching {
     }
 
     /// Runs until the feed ends or the notifier is gone; then keeps the state.
-    pub(crate) async fn run(mut self, mut reports: mpsc::Receiver<Report>) {
+    pub(crate) async fn run(mut self, mut reports: mpsc::Receiver<Report>, mut asked: mpsc::Receiver<Ask>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut asks = Vec::with_capacity(BATCH_MAX);
         loop {
             let now = Instant::now();
             let saving = self.saving.as_ref().map(|_| now + SAVE_POLL);
@@ -126,6 +132,8 @@ impl Watching {
                         self.handle(report).await;
                     }
                 }
+                // None: the notifier is gone, which is looked at below.
+                _ = asked.recv_many(&mut asks, BATCH_MAX) => self.placing.answer(&mut self.engine, &mut self.renderer, asks.drain(..), &self.notifier).await,
                 () = until(wake) => {}
             }
             let now = Instant::now();
@@ -271,6 +279,7 @@ impl Watching {
             let documents: Vec<(Aor, Document)> = users.iter().map(|user| (user.aor.clone(), self.renderer.profile(user))).collect();
             self.send(Command::Publish(documents)).await;
         }
+        self.placing.publish(&self.engine, &mut self.renderer, outcome.answers, &self.notifier).await;
         resolved.len()
     }
 

@@ -1,6 +1,7 @@
 //! The notifier as one machine: messages and times go in, messages and times come out.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
@@ -19,6 +20,7 @@ use super::reason::Reason;
 use super::table::{SubscriptionId, Table};
 use crate::document::{Document, profile};
 use crate::model::Aor;
+use crate::policy::{DeviceId, NetworkMap, Resource};
 use crate::sip::transaction::timers::Timers;
 use crate::sip::transaction::{Clients, Due, Keys, Received, SendFailure, Servers, Target, Transmit};
 use crate::sip::{Kind, MalformedKind, Message, Method, Name, Path, Scheme, Support, Transport};
@@ -52,12 +54,16 @@ pub struct Notifier {
     /// The first time that it was told: what nonces count from.
     epoch: Option<Instant>,
     /// The last time that it was told.
-    now: Option<Instant>,
+    pub(super) now: Option<Instant>,
     pub(super) servers: Servers,
     pub(super) clients: Clients<SubscriptionId>,
     pub(super) table: Table,
     /// Known users who have no document and never had one here.
     pub(super) withheld: HashSet<Aor>,
+    /// Which address is where.
+    pub(super) network: Arc<NetworkMap>,
+    /// Which devices there are.
+    pub(super) devices: HashSet<DeviceId>,
     pub(super) timers: Timers<SubscriptionId>,
     /// Those that somebody waits for, and those that go at the pace of `bucket`. A subscription stands in each at most once.
     pub(super) first: VecDeque<SubscriptionId>,
@@ -99,6 +105,8 @@ impl Notifier {
             now: None,
             table: Table::new(),
             withheld: HashSet::new(),
+            network: Arc::default(),
+            devices: HashSet::new(),
             timers: Timers::new(),
             first: VecDeque::new(),
             paced: VecDeque::new(),
@@ -193,16 +201,18 @@ impl Notifier {
     /// A document is new, or may have changed. The same bytes again send nothing; others go to every subscriber, each at its turn.
     pub fn publish(&mut self, now: Instant, aor: &Aor, document: Document) {
         self.tick(now);
-        if self.table.publish(aor, document) {
-            self.for_each(now, aor, Input::Published);
+        let resource = Resource::User(aor.clone());
+        if self.table.publish(&resource, document) {
+            self.for_each(now, &resource, Input::Published);
         }
     }
 
     /// There is no document any more: the subscriptions to it end, for this reason. `NoResource` when the user is gone.
     pub fn withdraw(&mut self, now: Instant, aor: &Aor, reason: Reason) {
         self.tick(now);
-        self.end_all(now, aor, reason);
-        self.table.withdraw(aor);
+        let resource = Resource::User(aor.clone());
+        self.end_all(now, &resource, reason);
+        self.table.withdraw(&resource);
     }
 
     /// Says, in place of what was said before, which users are known and get no document for now. A document that they have stays;
@@ -257,17 +267,20 @@ impl Notifier {
         u32::try_from(since).unwrap_or(u32::MAX)
     }
 
-    fn for_each(&mut self, now: Instant, aor: &Aor, input: Input) {
-        let mut next = self.table.first(aor);
+    /// Every subscription that has the document without regard to a spot.
+    fn for_each(&mut self, now: Instant, resource: &Resource, input: Input) {
+        let mut next = self.table.first(resource);
         while let Some(id) = next {
             // Before the step, which may remove it.
             next = self.table.after(id);
-            self.step(now, id, input);
+            if self.table.get(id).is_some_and(|subscription| subscription.spot.is_none()) {
+                self.step(now, id, input);
+            }
         }
     }
 
-    fn end_all(&mut self, now: Instant, aor: &Aor, reason: Reason) {
-        let mut next = self.table.first(aor);
+    pub(super) fn end_all(&mut self, now: Instant, resource: &Resource, reason: Reason) {
+        let mut next = self.table.first(resource);
         while let Some(id) = next {
             next = self.table.after(id);
             self.end(now, id, reason);
