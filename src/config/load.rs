@@ -13,6 +13,17 @@ pub(crate) const ENVIRONMENT_PREFIX: &str = "DIALCAST_";
 /// The one variable whose values are lines.
 const POLICY_VARIABLE: &str = "DIALCAST_POLICY__SETTINGS";
 
+/// Keys whose values are lists, separated by commas in a variable.
+const COMMA_LISTS: &[&str] = &[
+    "listen",
+    "identity.aor",
+    "identity.tel",
+    "identity.display_name",
+    "directory.failover",
+    "directory.nameservers",
+    "directory.server_domains",
+];
+
 /// What the command line says; it beats the environment, which beats the file.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
@@ -42,9 +53,7 @@ pub(crate) fn read(flags: &Flags, environment: &[(String, String)]) -> Result<Ra
     let file = builder.build_cloned().and_then(config::Config::try_deserialize::<Raw>);
     file.map_err(|error| whole(flags.config.as_deref(), &error))?;
     // A policy line may hold commas and semicolons, a listener or an attribute's name none.
-    for (separator, lists) in
-        [("\n", ["policy.settings"].as_slice()), (",", &["listen", "identity.aor", "identity.tel", "identity.display_name"])]
-    {
+    for (separator, lists) in [("\n", ["policy.settings"].as_slice()), (",", COMMA_LISTS)] {
         let is_of = |name: &str| (name == POLICY_VARIABLE) == (separator == "\n");
         let variables = environment.iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX) && is_of(name)).cloned().collect();
         // A variable that is set to nothing says nothing.

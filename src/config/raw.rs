@@ -91,12 +91,31 @@ table! {
     /// The directory that is watched.
     #[schemars(rename = "Directory")]
     RawDirectory {
-        /// `ldif:PATH` (a file, or a folder of *.ldif), `ldap://HOST[:PORT][/BASE-DN]` or `ldaps://…`. Default: the sample organisation.
+        /// `ldif:PATH` (a file, or a folder of *.ldif), `ldap://HOST[:PORT][/BASE-DN]` or `ldaps://…`; without a host (`ldaps:///dc=corp,dc=example`) the DNS names the servers. Default: the sample organisation.
         url: Loose<String>,
-        /// The account that reads. Default: anonymous.
+        /// Other servers of the same directory, in order, for when that of `url` is away; each as `ldaps://HOST[:PORT]`. Default: none.
+        failover: Loose<Vec<String>>,
+        /// The Active Directory site whose controllers are tried first, for a URL without a host. Default: none.
+        site: Loose<String>,
+        /// Name servers (`IP` or `IP:PORT`) for the directory's hosts. Default: the system's.
+        nameservers: Loose<Vec<String>>,
+        /// Domains, beside the base DN's own, in which a server that the DNS names may be. Default: none.
+        server_domains: Loose<Vec<String>>,
+        /// How changes are read: `ad`, `ad-dirsync`, `syncrepl`, `389ds`, `persistent-search` or `poll`. Default: what the server's root DSE suggests.
+        #[schemars(extend("enum" = ["ad", "ad-dirsync", "syncrepl", "389ds", "persistent-search", "poll"]))]
+        dialect: Loose<String>,
+        /// The account that reads: its DN, or, on Active Directory, `user@domain`. Default: anonymous.
         bind_dn: Loose<String>,
-        /// A file that holds the account's password, and nothing else (a trailing newline is ignored).
+        /// A file that holds the account's password, and nothing else (a trailing newline is ignored), or `credential:NAME` for a systemd credential. It is read at each connection.
         password_file: Loose<String>,
+        /// A PEM file with the certificate that Dialcast shows the server. Without `bind_dn`, it is the login (SASL EXTERNAL).
+        client_cert_file: Loose<String>,
+        /// A PEM file with that certificate's private key, or `credential:NAME`.
+        client_key_file: Loose<String>,
+        /// A Kerberos keytab, or `credential:NAME`: log in by Kerberos. Needs a build with the feature `gssapi`.
+        keytab_file: Loose<String>,
+        /// The Kerberos principal, such as `dialcast@CORP.EXAMPLE`. Default: the first in the keytab.
+        principal: Loose<String>,
         /// Begin TLS on an `ldap://` connection, and fail if the server cannot. Default: false.
         starttls: Loose<bool>,
         /// PEM certificates of the authorities to trust instead of the system's.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Config, Flags, load};
-use crate::directory::Source;
+use crate::directory::{Bind, Source};
 use crate::model::Fault;
 
 fn read(toml: &str, environment: &[(&str, &str)], flags: Flags) -> Result<(Config, Vec<Fault>), Vec<Fault>> {
@@ -134,4 +134,65 @@ fn the_json_schema_is_the_one_kept() {
         std::fs::write(path, &now).unwrap();
     }
     assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), now, "run UPDATE_SCHEMAS=1 cargo test");
+}
+
+#[test]
+fn servers_and_accounts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let (certificate, key) = (path("c.pem", "c"), path("c.key", "k"));
+    path("directory-password", "hunter2\n");
+    let toml = "[directory]\nurl = \"ldaps:///dc=corp,dc=example\"\nfailover = [\"ldaps://dc2.corp.example\"]\nsite = \"Berlin\"\n\
+        nameservers = [\"192.0.2.1\", \"[2001:db8::1]:5353\", \"2001:db8::2\"]\nserver_domains = [\"other.example\"]\n";
+    let options = |toml: &str, environment: &[(&str, &str)]| {
+        let (config, warnings) = read(toml, environment, Flags::default()).unwrap();
+        assert_eq!(warnings, []);
+        let Source::Ldap(options) = config.directory else { panic!("{toml}") };
+        options
+    };
+    let read_options = options(toml, &[]);
+    let places: Vec<String> = read_options.places().map(ToString::to_string).collect();
+    assert_eq!(places, ["ldaps:///dc=corp,dc=example", "ldaps://dc2.corp.example:636"]);
+    let servers: Vec<String> = read_options.locate.nameservers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["192.0.2.1:53", "[2001:db8::1]:5353", "[2001:db8::2]:53"]);
+    assert_eq!((read_options.locate.site.as_deref(), read_options.locate.domains.len()), (Some("Berlin"), 1));
+    assert_eq!(read_options.bind, Bind::Anonymous);
+    assert_eq!(options(toml, &[("DIALCAST_DIRECTORY__FAILOVER", "ldaps://a,ldaps://b")]).failover.len(), 2);
+
+    let external = format!("{toml}client_cert_file = \"{certificate}\"\nclient_key_file = \"{key}\"\n");
+    assert_eq!(options(&external, &[]).bind, Bind::External);
+    let credential = format!("{toml}bind_dn = \"cn=reader\"\npassword_file = \"credential:directory-password\"\n");
+    let folder = dir.path().display().to_string();
+    let Bind::SimpleFile { password, .. } = options(&credential, &[("CREDENTIALS_DIRECTORY", &folder)]).bind else { panic!() };
+    assert_eq!(password.read().unwrap().expose(), "hunter2");
+    assert!(faults(&credential).contains("$CREDENTIALS_DIRECTORY is not set; write LoadCredential=directory-password:"));
+}
+
+#[test]
+fn servers_and_accounts_that_cannot_be() {
+    let said = |lines: &str| faults(&format!("[directory]\nurl = \"ldaps://h/dc=x\"\n{lines}\n"));
+    insta::assert_snapshot!(said("failover = [\"dc2\", \"ldap://dc3\"]\nnameservers = [\"dns.example\"]"), @"
+    config key directory.failover: not a URL (relative URL without a base); write ldap://HOST:PORT/BASE-DN, such as ldap://ldap.corp.example/dc=corp,dc=example
+    config key directory.nameservers: `dns.example` is not an address; write IP or IP:PORT
+    config key directory: `ldap://dc3:389` differs from directory.url in more than the host; give it the same scheme as directory.url, and the same base DN or none
+    ");
+    insta::assert_snapshot!(said("client_cert_file = \"c.pem\""), @"config key directory.client_key_file: there is a certificate and no key; name the PEM file with the certificate's private key");
+    insta::assert_snapshot!(said("principal = \"dialcast@X\""), @"config key directory.principal: there is no directory.keytab_file with its key; set directory.keytab_file, or remove directory.principal");
+    let both = said("keytab_file = \"/k\"\nbind_dn = \"cn=x\"");
+    assert!(both.contains("config key directory.keytab_file: there is a password too; log in by one of them: "), "{both}");
+    insta::assert_snapshot!(faults("[directory]\nurl = \"ldif:x\"\nfailover = [\"ldap://h\"]\n"), @"config key directory.failover: an LDIF file has no server to log in to; remove the key, or set directory.url to ldap://… or ldaps://…");
+}
+
+/// A build without Kerberos says so; one with it does not.
+#[test]
+fn kerberos_is_a_feature() {
+    let keytab = tempfile::NamedTempFile::new().unwrap();
+    let said = faults(&format!("[directory]\nurl = \"ldaps://h/dc=x\"\nkeytab_file = \"{}\"\n", keytab.path().display()));
+    let expect = if cfg!(feature = "gssapi") { "" } else { "config key directory: this build of Dialcast has no Kerberos; build it with " };
+    assert!(said.starts_with(expect) && said.is_empty() == expect.is_empty(), "{said}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::directory;
 use super::load::{self, ENVIRONMENT_PREFIX, Flags};
 use super::raw::{Loose, Raw, RawAuth, RawDirectory, RawIdentity, RawLog, RawNotify, RawPolicy, RawSip, RawUdp, Unknown};
-use crate::directory::Source;
+use crate::directory::{Source, credential_path};
 use crate::model::{Fault, Place, Severity};
 use crate::net::Listen;
 use crate::policy::{IdentityConfig, PolicyConfig};
@@ -91,8 +91,12 @@ pub enum LogFormat {
 pub fn load(flags: &Flags, environment: &[(String, String)]) -> Result<(Config, Vec<Fault>), Vec<Fault>> {
     let raw = load::read(flags, environment).map_err(|fault| vec![*fault])?;
     let is_url_from_file = flags.directory.is_none() && !environment.iter().any(|(name, _)| name == "DIALCAST_DIRECTORY__URL");
-    let mut check =
-        Check { faults: Vec::new(), base: flags.config.as_deref().and_then(Path::parent).map(Path::to_owned), is_url_from_file };
+    let mut check = Check {
+        faults: Vec::new(),
+        base: flags.config.as_deref().and_then(Path::parent).map(Path::to_owned),
+        is_url_from_file,
+        credentials: environment.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, folder)| PathBuf::from(folder)),
+    };
     let config = check.config(raw, environment);
     let (errors, warnings): (Vec<Fault>, Vec<Fault>) = check.faults.into_iter().partition(|fault| fault.severity == Severity::Error);
     if errors.is_empty() { Ok((config, warnings)) } else { Err(errors.into_iter().chain(warnings).collect()) }
@@ -105,6 +109,8 @@ pub(super) struct Check {
     base: Option<PathBuf>,
     /// Whether `directory.url` is the file's, and not of a flag or the environment.
     pub(super) is_url_from_file: bool,
+    /// Where systemd has put the service's credentials.
+    credentials: Option<PathBuf>,
 }
 
 impl Check {
@@ -129,6 +135,23 @@ impl Check {
                 None
             }
         }
+    }
+
+    /// A list whose items are texts that stand for something else: a fault of one leaves the others.
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &str,
+        value: Loose<Vec<String>>,
+        parse: impl Fn(&str) -> Result<T, (String, String)>,
+    ) -> Vec<T> {
+        let mut list = Vec::new();
+        for text in self.take(key, value).unwrap_or_default() {
+            match parse(&text) {
+                Ok(item) => list.push(item),
+                Err((what, remedy)) => self.fault(key, what, remedy),
+            }
+        }
+        list
     }
 
     fn number<T: PartialOrd + std::fmt::Display>(
@@ -184,6 +207,25 @@ impl Check {
     /// A path of the configuration file, from that file's folder.
     pub(super) fn path(&self, text: &str) -> PathBuf {
         self.base.as_ref().map_or_else(|| PathBuf::from(text), |base| base.join(text))
+    }
+
+    /// The path of a file that holds a secret: as it is written, or, for `credential:NAME`, in systemd's folder.
+    pub(super) fn secret_path(&mut self, key: &str, text: &str) -> Option<PathBuf> {
+        let Some(name) = text.strip_prefix("credential:") else { return Some(self.path(text)) };
+        let Some(folder) = &self.credentials else {
+            let remedy = format!("write LoadCredential={name}:/etc/dialcast/{name} into the systemd unit, or the path of a file here");
+            self.fault(key, "there are no systemd credentials: $CREDENTIALS_DIRECTORY is not set", remedy);
+            return None;
+        };
+        let path = credential_path(folder.as_os_str(), name);
+        if path.is_none() {
+            self.fault(
+                key,
+                format!("`{name}` is not the name of a systemd credential"),
+                "write credential:NAME, as in LoadCredential=NAME:FILE",
+            );
+        }
+        path
     }
 
     fn config(&mut self, mut raw: Raw, environment: &[(String, String)]) -> Config {

@@ -7,15 +7,22 @@
 mod attributes;
 mod error;
 mod event;
+mod examine;
 pub mod ldap;
 pub mod ldif;
 mod options;
+mod secret_file;
 mod server_url;
 
 pub use attributes::ATTRIBUTES;
 pub use error::DirectoryError;
 pub use event::{Cookie, Entry, Event, Report};
-pub use options::{Bind, LdapOptions, LdifOptions, OptionsError, Source, SourceError, Timers, TlsOptions};
+pub use examine::{Examined, Finding, Verdict, Wants, examine};
+pub use ldap::Dialect;
+pub use options::{
+    Bind, ClientCertificate, LdapOptions, LdifOptions, LocateOptions, OptionsError, Source, SourceError, Timers, TlsOptions,
+};
+pub use secret_file::{SecretError, SecretFile, credential_path};
 pub use server_url::{ServerUrl, UrlError};
 
 use tokio::sync::mpsc;

@@ -1,13 +1,15 @@
 //! What a feed is told: values that the configuration has validated.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
 
+use super::ldap::Dialect;
+use super::secret_file::SecretFile;
 use super::server_url::{ServerUrl, UrlError};
 use crate::model::{Dn, Secret};
 
@@ -37,6 +39,10 @@ pub struct LdifOptions {
 pub struct LdapOptions {
     /// Where it is.
     pub url: ServerUrl,
+    /// Where else the same directory is, in the order of preference: for when the server of `url` is away.
+    pub failover: Vec<ServerUrl>,
+    /// How servers are found by the DNS, for URLs without a host.
+    pub locate: LocateOptions,
     /// Which tree to read, in place of the URL's; when neither is there, the server's only naming context.
     pub base: Option<Dn>,
     /// Who we are.
@@ -45,6 +51,8 @@ pub struct LdapOptions {
     pub tls: TlsOptions,
     /// How patient to be.
     pub timers: Timers,
+    /// How to read changes, in place of what the root DSE suggests.
+    pub dialect: Option<Dialect>,
     /// Attributes to read beside [`ATTRIBUTES`](super::ATTRIBUTES): those that the configuration names.
     pub attributes: Vec<String>,
 }
@@ -62,6 +70,52 @@ pub enum Bind {
         /// Its password.
         password: Secret,
     },
+    /// The same, and the password is read at each connection: a new one needs no restart.
+    SimpleFile {
+        /// The account's DN; Active Directory also takes `user@domain`.
+        dn: String,
+        /// Where its password is.
+        password: SecretFile,
+    },
+    /// Whom the client certificate names (SASL EXTERNAL, RFC 4422 appendix A), by the server's rules.
+    External,
+    /// A Kerberos principal (SASL GSSAPI, RFC 4752). Needs the feature `gssapi`.
+    Kerberos {
+        /// Who; none: the keytab's first principal.
+        principal: Option<String>,
+        /// The file with its key.
+        keytab: PathBuf,
+    },
+}
+
+impl Bind {
+    /// The account as it is written; empty when the connection says who it is, or nobody does.
+    pub fn account(&self) -> &str {
+        match self {
+            Self::Anonymous | Self::External => "",
+            Self::Simple { dn, .. } | Self::SimpleFile { dn, .. } => dn,
+            Self::Kerberos { principal, .. } => principal.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// Whether a password travels.
+    pub const fn has_password(&self) -> bool {
+        matches!(self, Self::Simple { .. } | Self::SimpleFile { .. })
+    }
+}
+
+/// How servers are found by the DNS. The answers are not authenticated: that a server is the right one shows by its certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LocateOptions {
+    /// The Active Directory site whose controllers come first.
+    pub site: Option<String>,
+    /// Name servers to ask in place of the system's.
+    pub nameservers: Vec<SocketAddr>,
+    /// Domains, beside the base DN's own, in which a server found by SRV may be.
+    ///
+    /// Without this rule a forged answer could name any host in the world, which shows a certificate that is quite valid for
+    /// its own name, and be sent the password.
+    pub domains: Vec<String>,
 }
 
 /// How a connection is protected. The default: by what the URL's scheme says, with the system's certificate authorities.
@@ -71,8 +125,19 @@ pub struct TlsOptions {
     pub starttls: bool,
     /// A PEM file with the certificate authorities to trust, in place of the system's.
     pub ca_file: Option<PathBuf>,
+    /// Our own certificate.
+    pub client: Option<ClientCertificate>,
     /// Allows a password to cross the network unprotected. On the loopback it is always allowed.
     pub allow_cleartext_password: bool,
+}
+
+/// A certificate that says who we are. Both files are read at each connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, and those between it and its authority; PEM.
+    pub certificate: PathBuf,
+    /// Its private key; PEM.
+    pub key: PathBuf,
 }
 
 /// How patient an LDAP feed is.
@@ -86,6 +151,12 @@ pub struct Timers {
     pub ping_timeout: Duration,
     /// How long a refresh may stand still while the server answers pings (60 s): some servers stall at a limit without a word.
     pub refresh_stall: Duration,
+    /// How often to ask for changes without having been told of any (1 s): a controller may forget to tell.
+    pub poll: Duration,
+    /// How often to list the ids of all entries where deletions are not told (5 min).
+    pub sweep: Duration,
+    /// How often to read everything anew (1 day): what came into sight because rights were given back is told by nobody.
+    pub relist: Duration,
     /// The pause before the first try to reconnect (100 ms); it doubles with each failure.
     pub backoff_min: Duration,
     /// The longest pause (30 s).
@@ -99,9 +170,19 @@ impl Default for Timers {
             ping_interval: Duration::from_secs(5),
             ping_timeout: Duration::from_secs(10),
             refresh_stall: Duration::from_secs(60),
+            poll: Duration::from_secs(1),
+            sweep: Duration::from_secs(300),
+            relist: Duration::from_secs(86_400),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
         }
+    }
+}
+
+impl Timers {
+    /// How soon everything is read anew where rights were changed: admins change several at a time.
+    pub(super) fn relist_soon(&self) -> Duration {
+        self.relist.min(Duration::from_secs(5))
     }
 }
 
@@ -123,9 +204,21 @@ pub enum OptionsError {
     /// A CA file on a connection that has no TLS.
     #[error("a CA file is named, and the connection has no TLS")]
     CaWithoutTls,
-    /// TLS to an IPv6 address in brackets.
-    #[error("TLS to an address such as [::1] cannot be verified here")]
-    Ipv6Tls,
+    /// A client certificate or Kerberos on a connection that has no TLS.
+    #[error("{0} needs TLS")]
+    NeedsTls(&'static str),
+    /// Kerberos, in a build without it.
+    #[error("this build of Dialcast has no Kerberos")]
+    NoKerberos,
+    /// SASL EXTERNAL without a certificate.
+    #[error("there is no client certificate to log in with")]
+    NoCertificate,
+    /// The base DN has no domain whose servers could be looked up.
+    #[error("the base DN `{0}` does not end with dc=…: the DNS cannot be asked for its servers")]
+    NoDomain(String),
+    /// A fail-over that would be weaker, or another tree.
+    #[error("`{0}` differs from directory.url in more than the host")]
+    Failover(String),
 }
 
 impl OptionsError {
@@ -139,7 +232,13 @@ impl OptionsError {
             }
             Self::TlsTwice => "leave directory.starttls out, or write ldap://",
             Self::CaWithoutTls => "use ldaps:// or directory.starttls = true, or leave directory.ca_file out",
-            Self::Ipv6Tls => "write the host's name, as its certificate has it",
+            Self::NeedsTls(_) => "use ldaps://, or set directory.starttls = true",
+            Self::NoKerberos => {
+                "build it with `cargo build --release --features gssapi` (needs libkrb5-dev and libclang-dev), or log in by password or client certificate"
+            }
+            Self::NoCertificate => "set directory.client_cert_file and directory.client_key_file",
+            Self::NoDomain(_) => "write the host into directory.url",
+            Self::Failover(_) => "give it the same scheme as directory.url, and the same base DN or none",
         }
     }
 }
@@ -154,7 +253,17 @@ impl LdifOptions {
 impl LdapOptions {
     /// This server: anonymous, the usual timing and attributes.
     pub fn new(url: ServerUrl) -> Self {
-        Self { url, base: None, bind: Bind::Anonymous, tls: TlsOptions::default(), timers: Timers::default(), attributes: Vec::new() }
+        Self {
+            url,
+            failover: Vec::new(),
+            locate: LocateOptions::default(),
+            base: None,
+            bind: Bind::Anonymous,
+            tls: TlsOptions::default(),
+            timers: Timers::default(),
+            dialect: None,
+            attributes: Vec::new(),
+        }
     }
 
     /// Whether the connection has TLS before anything is read or written.
@@ -162,30 +271,69 @@ impl LdapOptions {
         self.url.is_ldaps() || self.tls.starttls
     }
 
+    /// The tree to read, as far as it is written anywhere.
+    pub fn base(&self) -> Option<&Dn> {
+        self.base.as_ref().or(self.url.base())
+    }
+
+    /// Where the directory is, in the order of preference. Those without a host stand for what the DNS says.
+    pub fn places(&self) -> impl Iterator<Item = &ServerUrl> {
+        std::iter::once(&self.url).chain(&self.failover)
+    }
+
+    /// The domain of the base DN: `corp.example` of `ou=Berlin,dc=corp,dc=example` (RFC 2247).
+    pub fn domain(&self) -> Option<String> {
+        let labels = |dn: &Dn| {
+            let parts = dn.rdns().iter().rev().map_while(|rdn| rdn.key().strip_prefix("dc=").map(str::to_owned));
+            parts.collect::<Vec<String>>()
+        };
+        let mut labels = labels(self.base()?);
+        labels.reverse();
+        (!labels.is_empty()).then(|| labels.join("."))
+    }
+
     /// Finds what cannot work or is not safe, as far as that can be seen without the network.
     pub fn check(&self) -> Result<(), OptionsError> {
         match &self.bind {
             Bind::Simple { dn, password } if dn.is_empty() && !password.is_empty() => return Err(OptionsError::NoBindDn),
             Bind::Simple { dn, password } if password.is_empty() => return Err(OptionsError::NoPassword(dn.clone())),
+            Bind::SimpleFile { dn, .. } if dn.is_empty() => return Err(OptionsError::NoBindDn),
+            Bind::External if self.tls.client.is_none() => return Err(OptionsError::NoCertificate),
+            // Without TLS the library would seal by Kerberos itself, and hang on messages of more than 64 KB.
+            Bind::Kerberos { .. } if !self.has_tls() => return Err(OptionsError::NeedsTls("Kerberos")),
+            Bind::Kerberos { .. } if !cfg!(feature = "gssapi") => return Err(OptionsError::NoKerberos),
             _ => {}
         }
         if self.url.is_ldaps() && self.tls.starttls {
             return Err(OptionsError::TlsTwice);
         }
-        if self.has_tls() && matches!(self.url.ip(), Some(IpAddr::V6(_))) {
-            return Err(OptionsError::Ipv6Tls);
-        }
         if self.tls.ca_file.is_some() && !self.has_tls() {
             return Err(OptionsError::CaWithoutTls);
         }
-        let near = self.url.ip().map_or_else(|| self.url.host() == "localhost", |ip| ip.is_loopback());
-        if near { Ok(()) } else { self.check_password(|| self.url.host()) }
+        if self.tls.client.is_some() && !self.has_tls() {
+            return Err(OptionsError::NeedsTls("a client certificate"));
+        }
+        for url in &self.failover {
+            // To fall back from ldaps to ldap would be a downgrade that an attacker can bring about.
+            if url.is_ldaps() != self.url.is_ldaps() || url.base().is_some_and(|base| self.url.base() != Some(base)) {
+                return Err(OptionsError::Failover(url.to_string()));
+            }
+        }
+        for url in self.places() {
+            if !url.has_host() && self.domain().is_none() {
+                return Err(OptionsError::NoDomain(self.base().map(ToString::to_string).unwrap_or_default()));
+            }
+            if !url.is_loopback() {
+                self.check_password(|| if url.has_host() { url.host() } else { url.to_string() })?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the password may go over this connection, whose other end is not on the loopback.
     pub(super) fn check_password(&self, peer: impl FnOnce() -> String) -> Result<(), OptionsError> {
-        let secret = matches!(self.bind, Bind::Simple { .. });
-        if secret && !self.has_tls() && !self.tls.allow_cleartext_password { Err(OptionsError::ClearPassword(peer())) } else { Ok(()) }
+        let in_clear = self.bind.has_password() && !self.has_tls() && !self.tls.allow_cleartext_password;
+        if in_clear { Err(OptionsError::ClearPassword(peer())) } else { Ok(()) }
     }
 }
 
@@ -258,6 +406,9 @@ mod tests {
         assert_eq!(options("ldap://ldap.corp.example", who, |o| o.tls.starttls = true).check(), Ok(()));
         assert_eq!(options("ldap://ldap.corp.example", who, |o| o.tls.allow_cleartext_password = true).check(), Ok(()));
         assert_eq!(options("ldap://ldap.corp.example", None, |_| ()).check(), Ok(()));
+        // Nobody knows yet which server the DNS will name, and every fail-over counts.
+        assert_eq!(options("ldap:///dc=corp", who, |_| ()).check(), refused("ldap:///dc=corp"));
+        assert_eq!(options("ldap://127.0.0.1", who, |o| o.failover = vec!["ldap://other".parse().unwrap()]).check(), refused("other"));
     }
 
     #[test]
@@ -269,8 +420,25 @@ mod tests {
         insta::assert_snapshot!(check(options("ldaps://h", Some(("cn=reader", "")), |_| ())), @"the bind DN `cn=reader` has no password; set directory.password_file, or leave directory.bind_dn out to read anonymously");
         insta::assert_snapshot!(check(options("ldaps://h", Some(("", "x")), |_| ())), @"there is a password and no bind DN; set directory.bind_dn to the account that the password belongs to");
         insta::assert_snapshot!(check(options("ldaps://h", None, |o| o.tls.starttls = true)), @"ldaps:// is TLS already, and StartTLS is asked for on top; leave directory.starttls out, or write ldap://");
-        insta::assert_snapshot!(check(options("ldaps://[::1]", None, |_| ())), @"TLS to an address such as [::1] cannot be verified here; write the host's name, as its certificate has it");
+        insta::assert_snapshot!(check(options("ldap://h", None, |o| o.bind = Bind::Kerberos { principal: None, keytab: "k".into() })), @"Kerberos needs TLS; use ldaps://, or set directory.starttls = true");
+        insta::assert_snapshot!(check(options("ldaps://h", None, |o| o.bind = Bind::External)), @"there is no client certificate to log in with; set directory.client_cert_file and directory.client_key_file");
+        let client = || Some(ClientCertificate { certificate: "c".into(), key: "k".into() });
+        insta::assert_snapshot!(check(options("ldap://h", None, |o| o.tls.client = client())), @"a client certificate needs TLS; use ldaps://, or set directory.starttls = true");
+        insta::assert_snapshot!(check(options("ldaps:///o=Corp", None, |_| ())), @"the base DN `o=Corp` does not end with dc=…: the DNS cannot be asked for its servers; write the host into directory.url");
+        let failing_over = |url: &str, other: &str| options(url, None, |o| o.failover = vec![other.parse().unwrap()]);
+        insta::assert_snapshot!(check(failing_over("ldaps://a/dc=x", "ldap://b")), @"`ldap://b:389` differs from directory.url in more than the host; give it the same scheme as directory.url, and the same base DN or none");
+        insta::assert_snapshot!(check(failing_over("ldaps://a/dc=x", "ldaps://b/dc=y")), @"`ldaps://b:636/dc=y` differs from directory.url in more than the host; give it the same scheme as directory.url, and the same base DN or none");
+        assert_eq!(failing_over("ldaps://a/dc=x", "ldaps://b").check(), Ok(()));
+        assert_eq!(options("ldaps://[2001:db8::1]", None, |_| ()).check(), Ok(()));
         insta::assert_snapshot!(check(options("ldap://h", None, |o| o.tls.ca_file = Some("ca.pem".into()))), @"a CA file is named, and the connection has no TLS; use ldaps:// or directory.starttls = true, or leave directory.ca_file out");
+    }
+
+    #[test]
+    fn domains() {
+        let domain = |url: &str| LdapOptions::new(url.parse().unwrap()).domain();
+        assert_eq!(domain("ldaps:///ou=Berlin,DC=Corp,dc=example").as_deref(), Some("corp.example"));
+        assert_eq!(domain("ldaps:///dc=a,ou=b,dc=c").as_deref(), Some("c"));
+        assert_eq!((domain("ldaps:///o=Corp"), domain("ldaps://h")), (None, None));
     }
 
     #[test]

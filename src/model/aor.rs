@@ -12,11 +12,13 @@ use thiserror::Error;
 ///
 /// It is compared without regard to case, although RFC 3261 §19.1.4 keeps case in the user part: the addresses come from
 /// directory attributes that ignore case, and registrars in the field ignore it too. `sips:` names the same record.
+///
+/// There are as many as users: both of its forms are one text.
 #[derive(Clone)]
 pub struct Aor {
-    shown: Arc<str>,
+    /// As written, always with `sip:`. Where the key is not the rest of that, then NUL, which is in neither, and the key:
     /// `user@domain`, escapes of unreserved characters undone, in lower case.
-    key: Arc<str>,
+    text: Arc<str>,
 }
 
 /// Why a text is not an address of record.
@@ -44,22 +46,33 @@ impl Aor {
 
     /// The folded `user@domain`: equal for equal records.
     pub fn key(&self) -> &str {
-        &self.key
+        match parts(&self.text) {
+            (_, Some(key)) => key,
+            (shown, None) => shown.get(SCHEME.len()..).unwrap_or_default(),
+        }
     }
 
     /// The domain, in lower case.
     pub fn domain(&self) -> &str {
-        self.key.rsplit_once('@').map_or("", |(_, domain)| domain)
+        self.key().rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
     /// The user part, as folded for comparison.
     pub fn user(&self) -> &str {
-        self.key.rsplit_once('@').map_or("", |(user, _)| user)
+        self.key().rsplit_once('@').map_or("", |(user, _)| user)
     }
 
     /// The URI as written, always with `sip:`.
     pub fn as_str(&self) -> &str {
-        &self.shown
+        parts(&self.text).0
+    }
+
+    /// The same, shared where it can be.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        match parts(&self.text) {
+            (_, None) => Arc::clone(&self.text),
+            (shown, Some(_)) => shown.into(),
+        }
     }
 }
 
@@ -86,7 +99,23 @@ impl FromStr for Aor {
             return Err(AorError::Character { text: text.to_owned(), found });
         }
         let key = format!("{}@{}", unescape(user), host).to_ascii_lowercase();
-        Ok(Self { shown: format!("sip:{user}@{host}").into(), key: key.into() })
+        let mut shown = String::with_capacity(SCHEME.len() + user.len() + 1 + host.len());
+        shown.extend([SCHEME, user, "@", host]);
+        if shown.get(SCHEME.len()..) != Some(&*key) {
+            shown.push('\0');
+            shown.push_str(&key);
+        }
+        Ok(Self { text: shown.into() })
+    }
+}
+
+const SCHEME: &str = "sip:";
+
+/// What is shown, and the key if it is written by itself.
+fn parts(text: &str) -> (&str, Option<&str>) {
+    match text.bytes().position(|b| b == 0) {
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+        None => (text, None),
     }
 }
 
@@ -115,18 +144,18 @@ fn unescape(user: &str) -> String {
 
 impl PartialEq for Aor {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.key() == other.key()
     }
 }
 impl Eq for Aor {}
 impl Hash for Aor {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+        self.key().hash(state);
     }
 }
 impl Ord for Aor {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key.cmp(&other.key)
+        self.key().cmp(other.key())
     }
 }
 impl PartialOrd for Aor {
@@ -136,12 +165,12 @@ impl PartialOrd for Aor {
 }
 impl fmt::Display for Aor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(self.as_str())
     }
 }
 impl fmt::Debug for Aor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(self.as_str())
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn addresses<'a>(config: &'a IdentityConfig, attributes: &Attributes,
 /// An address as the value of `account.aor` has it, and that value.
 fn canonical(aor: Aor, attribute: &str, faults: &mut Vec<HeldFault>) -> Option<(Aor, Value)> {
     if is_plain(aor.as_str()) {
-        let value = Value::Uri(aor.as_str().into());
+        let value = Value::Uri(aor.shared_text());
         return Some((aor, value));
     }
     match Setting::ACCOUNT_AOR.spec().kind.parse(aor.as_str()) {

@@ -60,7 +60,7 @@ impl Relevant {
         for group in snapshot.iter().filter(|object| object.kind == Kind::Group).map(|object| object.id) {
             if self.concerns(snapshot, group) {
                 memberships.extend(snapshot.members(group).filter_map(|member| match member {
-                    Member::Object(member) => Some((*member, group)),
+                    Member::Object(member) => Some((member, group)),
                     Member::Dangling(_) => None,
                 }));
             }

@@ -81,7 +81,7 @@ impl Sources {
     pub(crate) fn user_lines(attributes: &Attributes) -> Option<PolicyObject> {
         static KEY: LazyLock<Arc<str>> = LazyLock::new(|| SETTING.into());
         let values = attributes.values(SETTING);
-        let lines = values.iter().map(|value| (&*KEY, &**value));
+        let lines = values.iter().map(|value| (&*KEY, value));
         (!values.is_empty()).then(|| PolicyObject::read(None, Carrier::User, lines, Since::default()))
     }
 
@@ -286,7 +286,7 @@ fn carried(snapshot: &Snapshot, object: &Object) -> Option<Carried> {
     // A policy that governs nobody is read as if in a container: its lines have faults too.
     let carrier = governs.first().map_or(Carrier::Container, |(_, carrier)| *carrier);
     let names = if object.kind == Kind::Policy { &ATTRIBUTES[..] } else { &ATTRIBUTES[..1] };
-    let lines = names.iter().flat_map(|name| object.attributes.values(name).iter().map(move |value| (name, &**value)));
+    let lines = names.iter().flat_map(|name| object.attributes.values(name).iter().map(move |value| (name, value)));
     let mut policy = PolicyObject::read(Some(object.id), carrier, lines, Since { generation: object.changed, at: object.changed_at });
     policy.faults.extend(faults);
     (!policy.is_empty()).then(|| Carried { governs: governs.into_iter().map(|(id, _)| id).collect(), policy: Arc::new(policy) })

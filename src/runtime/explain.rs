@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::{Failed, answer, environment, tokio_runtime};
-use crate::config::{self, Flags};
+use super::{Failed, answer, configuration, tokio_runtime};
+use crate::config::Flags;
 use crate::directory::{self, Source};
 use crate::model::{Fault, Timestamp};
 use crate::policy;
@@ -41,7 +41,7 @@ pub(super) async fn read(source: &Source) -> Result<ReadOnce, Failed> {
 /// # Errors
 /// When the configuration has faults, the directory cannot be read, or there is no such user or setting.
 pub fn run(flags: &Flags, user: &str, setting: Option<&str>, address: Option<IpAddr>, json: bool) -> Result<ExitCode, Failed> {
-    let (config, _) = config::load(flags, &environment()).map_err(Failed::Faults)?;
+    let (config, _) = configuration(flags)?;
     let runtime = tokio_runtime()?;
     let source = super::serve::resolve_sample(&config)?;
     let read = runtime.block_on(read(&source))?;

@@ -1,15 +1,19 @@
 //! Wiring: tasks, channels, the clock, shutdown; and the commands that the binary calls.
 
 use std::io::{self, Write as _};
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::config::{self, Config, Flags};
+use crate::directory::ldap::kerberos_environment;
 use crate::model::Fault;
 
 pub mod check;
 mod credentials;
+pub mod doctor;
 pub mod explain;
 mod faults;
 mod leisure;
@@ -32,6 +36,9 @@ pub enum Failed {
     Other(#[from] anyhow::Error),
 }
 
+/// The exit code of a wrong command line (docs/operations.md).
+const MISUSED: u8 = 2;
+
 /// Prints what went wrong, if anything did, and gives the exit code (docs/operations.md).
 pub fn exit(outcome: Result<ExitCode, Failed>, json: bool) -> ExitCode {
     let failed = match outcome {
@@ -50,6 +57,14 @@ pub fn exit(outcome: Result<ExitCode, Failed>, json: bool) -> ExitCode {
         }
     }
     ExitCode::FAILURE
+}
+
+/// The command line is wrong: says so in JSON (clap's words, without the usage below them), and gives exit code 2.
+pub fn misused(words: &str) -> ExitCode {
+    let error = words.split("\n\n").next().unwrap_or_default().trim().trim_start_matches("error: ");
+    let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
+    tell(&format!("{}\n", serde_json::json!({ "event": "failed", "error": error })));
+    ExitCode::from(MISUSED)
 }
 
 /// Writes a command's answer to standard output. A reader that closed it (`| head`) has what it wanted.
@@ -78,6 +93,27 @@ fn complain(text: &str) {
 /// The process's environment variables that are text.
 fn environment() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// The configuration, and its warnings; the process is then one that can do what it says.
+///
+/// # Errors
+/// All faults of the configuration together.
+fn configuration(flags: &Flags) -> Result<(Config, Vec<Fault>), Failed> {
+    let (config, warnings) = config::load(flags, &environment()).map_err(Failed::Faults)?;
+    with_environment(&kerberos_environment(&config.directory))?;
+    Ok((config, warnings))
+}
+
+/// Begins anew with these variables, unless they are set already: the Kerberos library reads them, and a process cannot safely
+/// change its own. It stays the same process to whoever started it.
+fn with_environment(variables: &[(&str, String)]) -> Result<(), Failed> {
+    if variables.iter().all(|(name, value)| std::env::var(name).as_ref() == Ok(value)) {
+        return Ok(());
+    }
+    let program = std::env::current_exe().context("find this program's file, to start it with Kerberos' variables")?;
+    let error = Command::new(program).args(std::env::args_os().skip(1)).envs(variables.iter().cloned()).exec();
+    Err(Failed::Other(anyhow::Error::new(error).context("start this program with Kerberos' variables")))
 }
 
 /// A runtime for a command.

@@ -15,8 +15,8 @@ use super::credentials::CredentialBook;
 use super::state::StateFile;
 use super::stop::interrupts;
 use super::watching::{Loaded, Watching};
-use super::{Failed, environment, notifying, tell, tokio_runtime};
-use crate::config::{self, Config, Flags, SAMPLE};
+use super::{Failed, configuration, environment, notifying, tell, tokio_runtime};
+use crate::config::{Config, Flags, SAMPLE};
 use crate::directory::{self, Cookie, LdifOptions, Source};
 use crate::model::{Fault, Place, Severity};
 use crate::net::{Listen, Net, NetConfig, NetError};
@@ -43,7 +43,7 @@ const ASKS_MAX: usize = 256;
 /// # Errors
 /// When the configuration has faults, a listener cannot be bound, or the state folder cannot be used.
 pub fn run(flags: &Flags, json: bool) -> Result<ExitCode, Failed> {
-    let (config, warnings) = config::load(flags, &environment()).map_err(Failed::Faults)?;
+    let (config, warnings) = configuration(flags)?;
     telemetry::init(&config.log);
     for fault in warnings {
         warn!(code = fault.code, "{fault}");

@@ -27,7 +27,8 @@ pub enum Member {
 /// A member name of a group and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
-    pub(crate) member: Member,
+    /// The object; none when it dangles: then the name [waits](Groups::waiting).
+    pub(crate) object: Option<ObjectId>,
     /// How many values spell the name: `member` and `uniqueMember` may both.
     pub(crate) values: u32,
     /// Another name of the group holds the same object, and that one is listed.
@@ -36,24 +37,25 @@ pub(crate) struct Held {
 
 /// The names by which a group holds one member.
 #[derive(Debug, Clone)]
-enum Names {
+pub(super) enum Names {
     /// Nearly always.
     One(Name),
     /// The first is the one that is listed.
-    More(Vec<Name>),
+    More(Box<Vec<Name>>),
 }
 
 /// Who is in which group.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Groups {
-    /// Every member name, by group.
-    pub(crate) held: OrdMap<(ObjectId, Name), Held>,
+    /// Every member name, by group. No group without one.
+    pub(super) held: OrdMap<ObjectId, OrdMap<Name, Held>>,
     /// The same from the member's side: by which names a group holds it.
-    of: OrdMap<(ObjectId, ObjectId), Names>,
-    /// Names that name nothing, and the groups that wait for them.
-    waiting: OrdSet<(Name, ObjectId)>,
-    /// Who has which login name (`uid`): what `memberUid` means.
-    uids: OrdSet<(Name, ObjectId)>,
+    pub(super) of: OrdMap<(ObjectId, ObjectId), Names>,
+    /// Names that name nothing, the groups that wait for them, and how the names are shown.
+    pub(super) waiting: OrdMap<(Name, ObjectId), Dn>,
+    /// Who may have which login name (`uid`): what `memberUid` means. By a hash of the name; the object itself says whether it
+    /// has it.
+    pub(super) uids: OrdSet<(u64, ObjectId)>,
     /// Counts the events in which a name may have come to name another object.
     pub(crate) renames: u64,
     /// Up to which of them each group's values were resolved.
@@ -66,14 +68,31 @@ pub(crate) type Pairs = Vec<(ObjectId, ObjectId)>;
 const LOWEST: ObjectId = ObjectId::from_bytes([0; 16]);
 
 impl Groups {
-    pub(crate) fn members(&self, group: ObjectId) -> impl Iterator<Item = &Member> {
-        self.names(group).filter(|(_, held)| !held.again).map(|(_, held)| &held.member)
+    pub(crate) fn members(&self, group: ObjectId) -> impl Iterator<Item = Member> {
+        self.names(group).filter(|(_, held)| !held.again).map(move |(name, held)| self.member(group, name, held))
+    }
+
+    /// What a name stands for.
+    pub(crate) fn member(&self, group: ObjectId, name: &Name, held: &Held) -> Member {
+        match held.object {
+            Some(id) => Member::Object(id),
+            None => Member::Dangling(self.waiting.get(&(name.clone(), group)).cloned().unwrap_or_else(|| name.to_dn())),
+        }
+    }
+
+    /// Every member name of every group.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ObjectId, &Name, &Held)> {
+        self.held.iter().flat_map(|(group, names)| names.iter().map(move |(name, held)| (*group, name, held)))
+    }
+
+    /// How many those are.
+    pub(crate) fn len(&self) -> usize {
+        self.held.values().map(OrdMap::len).sum()
     }
 
     /// The member names of a group, and what they stand for.
     pub(crate) fn names(&self, group: ObjectId) -> impl Iterator<Item = (&Name, &Held)> {
-        let from = (group, Name::default());
-        self.held.range::<_, (ObjectId, Name)>(from..).take_while(move |((of, _), _)| *of == group).map(|((_, name), held)| (name, held))
+        self.held.get(&group).into_iter().flat_map(OrdMap::iter)
     }
 
     pub(crate) fn groups_of(&self, member: ObjectId) -> impl Iterator<Item = ObjectId> {
@@ -89,16 +108,38 @@ impl Groups {
         if !name.is_uid() {
             return tree.find(name);
         }
-        let (uid, id) = self.uids.range::<_, (Name, ObjectId)>((name.clone(), LOWEST)..).next()?;
-        (uid == name).then_some(*id)
+        let hash = name.hash64();
+        let has = |id: &ObjectId| tree.get(*id).is_some_and(|object| object.attributes.texts("uid").any(|uid| Name::of_uid(uid) == *name));
+        self.uids
+            .range::<_, (u64, ObjectId)>((hash, LOWEST)..)
+            .take_while(|(of, _)| *of == hash)
+            .map(|(_, id)| *id)
+            .find(|id| has(id))
     }
 
-    pub(crate) fn add_uid(&mut self, uid: Name, id: ObjectId) {
-        self.uids.insert((uid, id));
+    pub(crate) fn add_uid(&mut self, uid: &Name, id: ObjectId) {
+        self.uids.insert((uid.hash64(), id));
     }
 
-    pub(crate) fn remove_uid(&mut self, uid: Name, id: ObjectId) {
-        self.uids.remove(&(uid, id));
+    pub(crate) fn remove_uid(&mut self, uid: &Name, id: ObjectId) {
+        self.uids.remove(&(uid.hash64(), id));
+    }
+
+    fn held_mut(&mut self, group: ObjectId, name: &Name) -> Option<&mut Held> {
+        self.held.get_mut(&group)?.get_mut(name)
+    }
+
+    fn put(&mut self, group: ObjectId, name: Name, held: Held) {
+        self.held.entry(group).or_default().insert(name, held);
+    }
+
+    fn take(&mut self, group: ObjectId, name: &Name) -> Option<Held> {
+        let names = self.held.get_mut(&group)?;
+        let held = names.remove(name);
+        if names.is_empty() {
+            self.held.remove(&group);
+        }
+        held
     }
 
     /// A group holds a name, in so many values more.
@@ -111,25 +152,22 @@ impl Groups {
         shown: impl FnOnce() -> Dn,
         pairs: &mut Pairs,
     ) {
-        let key = (group, name);
-        if let Some(held) = self.held.get_mut(&key) {
+        if let Some(held) = self.held_mut(group, &name) {
             held.values += values;
             return;
         }
         // A member of many groups has one name in all of them: keep it once.
-        let known = object.and_then(|id| self.holds(id).next()).and_then(|(_, names)| names.all().first().filter(|name| **name == key.1));
-        let key = known.map_or(key, |name| (group, name.clone()));
-        let member = object.map_or_else(|| Member::Dangling(shown()), Member::Object);
-        let again = self.enter(&key, &member, pairs);
-        self.held.insert(key, Held { member, values, again });
+        let known = object.and_then(|id| self.holds(id).next()).and_then(|(_, names)| names.all().first().filter(|known| **known == name));
+        let name = known.cloned().unwrap_or(name);
+        let again = self.enter(group, &name, object, shown, pairs);
+        self.put(group, name, Held { object, values, again });
     }
 
     /// A group holds a name once less.
     pub(crate) fn release(&mut self, group: ObjectId, name: Name, pairs: &mut Pairs) {
-        let key = (group, name);
-        match self.held.get_mut(&key) {
+        match self.held_mut(group, &name) {
             Some(held) if held.values > 1 => held.values -= 1,
-            Some(_) => self.drop_name(key.0, key.1, pairs),
+            Some(_) => self.drop_name(group, name, pairs),
             None => {}
         }
     }
@@ -144,42 +182,36 @@ impl Groups {
         shown: impl FnOnce() -> Dn,
         pairs: &mut Pairs,
     ) {
-        let key = (group, name);
-        let (same, turned) = match (self.held.get(&key), object) {
-            (None, _) => return self.hold(group, key.1, values, object, shown, pairs),
-            (Some(held), Some(id)) => (held.values == values, held.member != Member::Object(id)),
+        let (same, turned) = match (self.held.get(&group).and_then(|names| names.get(&name)), object) {
+            (None, _) => return self.hold(group, name, values, object, shown, pairs),
+            (Some(held), Some(_)) => (held.values == values, held.object != object),
             (Some(held), None) => (held.values == values, false),
         };
-        if !same && let Some(held) = self.held.get_mut(&key) {
+        if !same && let Some(held) = self.held_mut(group, &name) {
             held.values = values;
         }
         if let (true, Some(id)) = (turned, object) {
-            self.turn(group, key.1, Member::Object(id), pairs);
+            self.turn(group, name, Member::Object(id), pairs);
         }
     }
 
     /// A group holds a name no longer, however many values spelled it.
     pub(crate) fn drop_name(&mut self, group: ObjectId, name: Name, pairs: &mut Pairs) {
-        let key = (group, name);
-        if let Some(held) = self.held.remove(&key) {
-            self.leave(&key, &held, pairs);
+        if let Some(held) = self.take(group, &name) {
+            self.leave(group, &name, &held, pairs);
         }
     }
 
     /// A name stands for something else from now on.
     pub(crate) fn turn(&mut self, group: ObjectId, name: Name, member: Member, pairs: &mut Pairs) {
-        let key = (group, name);
-        let Some(held) = self.held.remove(&key) else { return };
-        self.leave(&key, &held, pairs);
-        let again = self.enter(&key, &member, pairs);
-        self.held.insert(key, Held { member, again, ..held });
-    }
-
-    /// Restores a name as it was saved.
-    pub(crate) fn restore(&mut self, group: ObjectId, name: Name, member: Member, values: u32) {
-        let key = (group, name);
-        let again = self.enter(&key, &member, &mut Pairs::new());
-        self.held.insert(key, Held { member, values, again });
+        let Some(held) = self.take(group, &name) else { return };
+        self.leave(group, &name, &held, pairs);
+        let (object, shown) = match member {
+            Member::Object(id) => (Some(id), Dn::default()),
+            Member::Dangling(dn) => (None, dn),
+        };
+        let again = self.enter(group, &name, object, || shown, pairs);
+        self.put(group, name, Held { object, again, ..held });
     }
 
     /// The group is gone, or a group no more.
@@ -200,6 +232,7 @@ impl Groups {
     pub(crate) fn waiting_at(&self, name: &Name) -> Vec<(Name, ObjectId)> {
         self.waiting
             .range::<_, (Name, ObjectId)>((name.clone(), LOWEST)..)
+            .map(|(key, _)| key)
             .take_while(|(waiting, _)| waiting == name || waiting.is_below(name))
             .cloned()
             .collect()
@@ -220,32 +253,32 @@ impl Groups {
     }
 
     /// Enters what a name stands for into the indexes; says whether another name of the group stands for it already.
-    fn enter(&mut self, (group, name): &(ObjectId, Name), member: &Member, pairs: &mut Pairs) -> bool {
-        let Member::Object(id) = member else {
-            self.waiting.insert((name.clone(), *group));
+    fn enter(&mut self, group: ObjectId, name: &Name, object: Option<ObjectId>, shown: impl FnOnce() -> Dn, pairs: &mut Pairs) -> bool {
+        let Some(id) = object else {
+            self.waiting.insert((name.clone(), group), shown());
             return false;
         };
-        pairs.push((*group, *id));
-        if let Some(names) = self.of.get_mut(&(*id, *group)) {
+        pairs.push((group, id));
+        if let Some(names) = self.of.get_mut(&(id, group)) {
             names.add(name.clone());
             return true;
         }
-        self.of.insert((*id, *group), Names::One(name.clone()));
+        self.of.insert((id, group), Names::One(name.clone()));
         false
     }
 
-    fn leave(&mut self, (group, name): &(ObjectId, Name), held: &Held, pairs: &mut Pairs) {
-        let Member::Object(id) = &held.member else {
-            self.waiting.remove(&(name.clone(), *group));
+    fn leave(&mut self, group: ObjectId, name: &Name, held: &Held, pairs: &mut Pairs) {
+        let Some(id) = held.object else {
+            self.waiting.remove(&(name.clone(), group));
             return;
         };
-        pairs.push((*group, *id));
-        let key = (*id, *group);
+        pairs.push((group, id));
+        let key = (id, group);
         let Some(first) = self.of.get_mut(&key).and_then(|names| names.remove(name)) else {
             self.of.remove(&key);
             return;
         };
-        if let Some(other) = self.held.get_mut(&(*group, first)) {
+        if let Some(other) = self.held_mut(group, &first) {
             other.again = false;
         }
     }
@@ -259,9 +292,9 @@ impl Names {
         }
     }
 
-    fn add(&mut self, name: Name) {
+    pub(super) fn add(&mut self, name: Name) {
         match self {
-            Self::One(first) => *self = Self::More(vec![first.clone(), name]),
+            Self::One(first) => *self = Self::More(Box::new(vec![first.clone(), name])),
             Self::More(names) => names.push(name),
         }
     }

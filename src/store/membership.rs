@@ -73,10 +73,10 @@ fn index_uids(groups: &mut Groups, id: ObjectId, was: Option<&Object>, is: Optio
     };
     let (old, new) = (uids(was), uids(is));
     for uid in old.difference(&new) {
-        groups.remove_uid(uid.clone(), id);
+        groups.remove_uid(uid, id);
     }
     for uid in new.difference(&old) {
-        groups.add_uid(uid.clone(), id);
+        groups.add_uid(uid, id);
         arrived.push(uid.clone());
     }
     old != new
@@ -135,13 +135,14 @@ fn tell(reader: &mut Reader<'_>, groups: &mut Groups, id: ObjectId, was: Option<
 fn difference<'a>(was: &'a Object, is: &'a Object) -> (Vec<Raw<'a>>, Vec<Raw<'a>>) {
     let (mut gone, mut come) = (Vec::new(), Vec::new());
     for (index, attribute) in ATTRIBUTES.iter().enumerate() {
-        let (old, new) = (was.attributes.values(attribute), is.attributes.values(attribute));
+        let (old, new): (Vec<&[u8]>, Vec<&[u8]>) =
+            (was.attributes.values(attribute).iter().collect(), is.attributes.values(attribute).iter().collect());
         // Servers keep the order: compare from both ends first, and hash only what is between.
-        let same = old.iter().zip(new).take_while(|(o, n)| o == n).count();
+        let same = old.iter().zip(&new).take_while(|(o, n)| o == n).count();
         let (old, new) = (old.get(same..).unwrap_or_default(), new.get(same..).unwrap_or_default());
         let same = old.iter().rev().zip(new.iter().rev()).take_while(|(o, n)| o == n).count();
-        let old: HashSet<&[u8]> = old.iter().take(old.len() - same).map(|v| &**v).collect();
-        let new: HashSet<&[u8]> = new.iter().take(new.len() - same).map(|v| &**v).collect();
+        let old: HashSet<&[u8]> = old.iter().take(old.len() - same).copied().collect();
+        let new: HashSet<&[u8]> = new.iter().take(new.len() - same).copied().collect();
         gone.extend(old.difference(&new).map(|value| (index, *value)));
         come.extend(new.difference(&old).map(|value| (index, *value)));
     }

@@ -8,6 +8,7 @@
 //! No I/O, no clock: the time of a change comes in as an argument, and [`saved`] turns a snapshot into bytes and back.
 
 mod change;
+mod dense;
 mod groups;
 mod membership;
 mod name;
@@ -21,6 +22,7 @@ mod snapshot;
 mod tests;
 mod tree;
 mod values;
+mod whole;
 mod writer;
 
 pub use change::{Change, ChangeSet};

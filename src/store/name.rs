@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use crate::model::{Dn, Rdn, fold};
@@ -34,9 +35,14 @@ impl Name {
         Self(text.into())
     }
 
-    /// The key of the name one RDN below.
-    pub(crate) fn child(&self, rdn: &Rdn) -> Self {
-        if self.0.is_empty() { Self(Arc::clone(rdn.shared_key())) } else { Self(format!("{}\0{}", self.0, rdn.key()).into()) }
+    /// The key of the name one RDN below, whose folded form that is.
+    pub(crate) fn child(&self, key: &str) -> Self {
+        if self.0.is_empty() { Self(key.into()) } else { Self(format!("{}\0{key}", self.0).into()) }
+    }
+
+    /// Whether it is that name.
+    pub(crate) fn is_child(&self, above: &Self, key: &str) -> bool {
+        self.0.strip_suffix(key).and_then(|rest| rest.strip_suffix('\0')) == Some(&above.0)
     }
 
     /// The key of a login name (RFC 2307 `memberUid`), which names whoever has it as `uid`.
@@ -47,6 +53,13 @@ impl Name {
     /// Whether it is a login name's key.
     pub(crate) fn is_uid(&self) -> bool {
         self.0.starts_with(UID)
+    }
+
+    /// The same for equal names, and different for nearly all others; another one in another version of this program.
+    pub(crate) fn hash64(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Whether it lies strictly below the other.

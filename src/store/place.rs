@@ -40,10 +40,10 @@ impl Tree {
     }
 
     /// Adds an object that has no place yet.
-    pub(crate) fn add(&mut self, id: ObjectId, rdn: Rdn, kind: Kind, attributes: Arc<Attributes>, work: &mut Work) {
+    pub(crate) fn add(&mut self, id: ObjectId, rdn: Rdn, kind: Kind, attributes: Attributes, work: &mut Work) {
         let (changed, changed_at) = (Generation::default(), Timestamp::default());
         let object =
-            Object { id, parent: None, rdn, suffix: Dn::default(), kind, attributes, changed, changed_at, glue: false, displaced: false };
+            Object { id, parent: None, rdn, above: None, kind, attributes, changed, changed_at, glue: false, displaced: false };
         work.touched.insert(id);
         self.objects.insert(id, Arc::new(object));
     }
@@ -56,7 +56,7 @@ impl Tree {
         self.edit(id, work, |object| {
             object.parent = parent;
             object.rdn = leaf.clone();
-            object.suffix = suffix;
+            object.set_suffix(suffix);
         });
         self.link(id, work);
         if parent.is_none() {
@@ -94,7 +94,7 @@ impl Tree {
             return child;
         }
         let id = self.glue_id(parent, rdn);
-        self.add(id, rdn.clone(), Kind::Container(Container::Unit), Arc::default(), work);
+        self.add(id, rdn.clone(), Kind::Container(Container::Unit), Attributes::new(), work);
         self.edit(id, work, |object| {
             object.parent = Some(parent);
             object.glue = true;
@@ -149,9 +149,9 @@ impl Tree {
             return name.as_str().starts_with(&prefix).then_some(*id);
         };
         let prefix = format!("{}{CLAIM}", object.rdn.key());
-        let from = Place { parent, key: prefix.as_str().into() };
+        let from = Place { parent, key: Rdn::of_key(&prefix) };
         let (place, id) = self.children.range::<_, Place>(from..).next()?;
-        (place.parent == parent && place.key.starts_with(&prefix)).then_some(*id)
+        (place.parent == parent && place.key.key().starts_with(&prefix)).then_some(*id)
     }
 
     fn make_room(&mut self, newer: ObjectId, older: ObjectId, work: &mut Work) {
@@ -177,12 +177,13 @@ impl Tree {
             .range::<_, Name>(name.clone()..)
             .take_while(|(other, _)| **other == name || other.is_below(&name))
             .map(|(_, id)| *id)
-            .filter(|id| self.get(*id).is_some_and(|object| object.suffix.depth() >= dn.depth()))
+            .filter(|id| self.get(*id).is_some_and(|object| object.suffix().depth() >= dn.depth()))
             .collect();
         let depth = dn.depth();
         self.rehang(below, work, |tree, object, work| {
-            let between = object.suffix.depth().saturating_sub(depth);
-            let levels = object.suffix.rdns().get(..between).unwrap_or_default();
+            let suffix = object.suffix();
+            let between = suffix.depth().saturating_sub(depth);
+            let levels = suffix.rdns().get(..between).unwrap_or_default();
             levels.iter().rev().fold(root, |at, rdn| tree.child_or_glue(at, rdn, work))
         });
     }
@@ -196,7 +197,7 @@ impl Tree {
             let parent = parent(self, &object, work);
             self.edit(id, work, |object| {
                 object.parent = Some(parent);
-                object.suffix = Dn::default();
+                object.above = None;
             });
             self.link(id, work);
         }
@@ -207,8 +208,13 @@ impl Tree {
         let Some(object) = self.get(id).cloned() else { return };
         match object.parent {
             Some(parent) => drop(self.children.insert(child_place(parent, &object), id)),
-            None => drop(self.roots.insert(root_key(&object), id)),
+            None => drop(self.put_root(&object)),
         }
+    }
+
+    /// Enters a root into the index; gives the one that was there.
+    pub(super) fn put_root(&mut self, root: &Object) -> Option<ObjectId> {
+        self.roots.insert(root_key(root), root.id)
     }
 
     fn take_key(&mut self, object: &Object) {
@@ -252,13 +258,12 @@ impl Tree {
     }
 }
 
-fn child_place(parent: ObjectId, object: &Object) -> Place {
-    let key = object.rdn.shared_key();
-    Place { parent, key: if object.displaced { claim(key, object.id).into() } else { Arc::clone(key) } }
+pub(super) fn child_place(parent: ObjectId, object: &Object) -> Place {
+    Place { parent, key: if object.displaced { Rdn::of_key(&claim(object.rdn.key(), object.id)) } else { object.rdn.clone() } }
 }
 
 fn root_name(object: &Object) -> Name {
-    Name::of(&object.suffix.child(object.rdn.clone()))
+    Name::of(&object.suffix().child(object.rdn.clone()))
 }
 
 fn root_key(object: &Object) -> Name {

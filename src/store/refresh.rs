@@ -1,6 +1,6 @@
 //! A complete list, gathered aside; and what was told, worked into a tree in an order that does not matter to the result.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::name::Name;
@@ -8,12 +8,12 @@ use super::place::Work;
 use super::tree::Tree;
 use super::{Object, Snapshot};
 use crate::directory::Entry;
-use crate::model::{Dn, Kind, ObjectId, Rdn};
+use crate::model::{Dn, Kind, Names, ObjectId, Rdn};
 
 /// A refresh under way: the last that was told of each id, in the order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Refresh {
-    told: BTreeMap<ObjectId, Told>,
+    told: HashMap<ObjectId, Told>,
     count: u64,
     /// The name of the entry before: siblings come one after the other, and share what is above.
     last: Dn,
@@ -42,7 +42,8 @@ pub(crate) struct Batch {
 }
 
 impl Refresh {
-    pub(crate) fn apply(&mut self, mut entry: Entry) {
+    pub(crate) fn apply(&mut self, mut entry: Entry, names: &mut Names) {
+        entry.attributes.share(names);
         self.count += 1;
         entry.dn = share_above(entry.dn, &self.last);
         self.last.clone_from(&entry.dn);
@@ -74,6 +75,8 @@ impl Refresh {
             }
         }
         entries.sort_unstable_by_key(|(count, _)| *count);
+        batch.gone.sort_unstable();
+        unknown.sort_unstable();
         batch.entries = entries.into_iter().map(|(_, entry)| *entry).collect();
         (batch, unknown)
     }
@@ -85,7 +88,7 @@ impl Batch {
     /// The order: what is gone goes; what moves is taken out, so that no stale name is found; then the entries are placed from
     /// the top down, so that each finds its parent. Whatever is not told stays with its parent, by id. `names` are the
     /// attribute names that all entries share.
-    pub(crate) fn apply(self, tree: &mut Tree, names: &mut BTreeSet<Arc<str>>) -> (Work, BTreeSet<ObjectId>) {
+    pub(crate) fn apply(self, tree: &mut Tree, names: &mut Names) -> (Work, BTreeSet<ObjectId>) {
         let mut work = Work::default();
         let old = tree.clone();
         let told: BTreeSet<ObjectId> = self.entries.iter().map(|entry| entry.id).collect();
@@ -175,13 +178,13 @@ fn place(tree: &mut Tree, entry: Entry, name: &Name, out: &BTreeSet<ObjectId>, w
     let kind = Kind::of(&attributes);
     let Some(object) = tree.get(id) else {
         let Some(rdn) = dn.rdn() else { return };
-        tree.add(id, rdn.clone(), kind, Arc::new(attributes), work);
+        tree.add(id, rdn.clone(), kind, attributes, work);
         tree.attach(id, &dn, work);
         return;
     };
-    if *object.attributes != attributes {
+    if object.attributes != attributes {
         tree.edit(id, work, |object| {
-            object.attributes = Arc::new(attributes);
+            object.attributes = attributes;
             object.kind = kind;
         });
     }

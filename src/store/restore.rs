@@ -1,39 +1,67 @@
 //! Putting a saved state together again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::groups::Groups;
 use super::name::Name;
+use super::tree::Tree;
+use super::whole::Membership;
 use super::{Object, Snapshot};
-use crate::model::Kind;
+use crate::model::{Generation, Kind, ObjectId};
 
-impl Snapshot {
+/// A saved state, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Restoring {
+    objects: Vec<Arc<Object>>,
+    ids: HashSet<ObjectId>,
+    memberships: Vec<Membership>,
+    groups: HashSet<ObjectId>,
+}
+
+impl Restoring {
     /// Adds an object whose parent is there already.
-    pub(super) fn restore(&mut self, object: Object) -> Result<(), &'static str> {
-        if self.get(object.id).is_some() {
-            return Err("an object is there twice");
-        }
-        if object.parent.is_some_and(|parent| self.get(parent).is_none()) {
+    pub(super) fn add(&mut self, object: Object) -> Result<(), &'static str> {
+        if object.parent.is_some_and(|parent| !self.ids.contains(&parent)) {
             return Err("an object stands in one that is not there");
         }
-        if !object.displaced && self.tree.holder(&object).is_some() {
-            return Err("two objects have one name");
+        if !self.ids.insert(object.id) {
+            return Err("an object is there twice");
         }
-        if object.kind == Kind::User {
-            for uid in object.attributes.texts("uid") {
-                self.groups.add_uid(Name::of_uid(uid), object.id);
-            }
+        if object.kind == Kind::Group {
+            self.groups.insert(object.id);
         }
-        let id = object.id;
-        self.tree.objects.insert(id, Arc::new(object));
-        self.tree.put_key(id);
+        self.objects.push(Arc::new(object));
         Ok(())
     }
 
+    /// Adds a membership; all objects are there.
+    pub(super) fn join(&mut self, membership: Membership) -> Result<(), &'static str> {
+        let there = membership.member.as_ref().map_or(true, |id| self.ids.contains(id));
+        if !there || !self.groups.contains(&membership.group) {
+            return Err("a membership of what is not there");
+        }
+        self.memberships.push(membership);
+        Ok(())
+    }
+
+    /// The state.
+    pub(super) fn finish(self, generation: Generation) -> Result<Snapshot, &'static str> {
+        let tree = Tree::of(self.objects)?;
+        let mut groups = Groups::new(&tree, 0);
+        groups.fill(self.memberships);
+        let state = Snapshot { tree, groups, generation, complete: true };
+        state.contradiction().map_or(Ok(state), Err)
+    }
+}
+
+impl Snapshot {
     /// What a state says of itself that cannot be.
-    pub(super) fn contradiction(&self) -> Option<&'static str> {
+    fn contradiction(&self) -> Option<&'static str> {
         let nested = |root: &Object| {
-            root.suffix.rdns().iter().enumerate().any(|(above, _)| {
-                let name = Name::of_rdns(root.suffix.rdns().get(above..).unwrap_or_default());
+            let suffix = root.suffix();
+            suffix.rdns().iter().enumerate().any(|(above, _)| {
+                let name = Name::of_rdns(suffix.rdns().get(above..).unwrap_or_default());
                 self.tree.roots.contains_key(&name)
             })
         };

@@ -81,7 +81,7 @@ impl Snapshot {
     }
 
     /// The direct members of a group, each once, in the order of their values' names.
-    pub fn members(&self, group: ObjectId) -> impl Iterator<Item = &Member> {
+    pub fn members(&self, group: ObjectId) -> impl Iterator<Item = Member> {
         self.groups.members(group)
     }
 
@@ -108,9 +108,9 @@ impl Snapshot {
         while let Some(group) = open.pop() {
             for member in self.members(group) {
                 let Member::Object(member) = member else { continue };
-                match self.get(*member).map(|object| object.kind) {
-                    Some(Kind::User) => drop(users.insert(*member)),
-                    Some(Kind::Group) if seen.insert(*member) => open.push(*member),
+                match self.get(member).map(|object| object.kind) {
+                    Some(Kind::User) => drop(users.insert(member)),
+                    Some(Kind::Group) if seen.insert(member) => open.push(member),
                     _ => {}
                 }
             }

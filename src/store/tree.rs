@@ -11,7 +11,7 @@ use imbl::OrdMap;
 
 use super::Object;
 use super::name::Name;
-use crate::model::{Dn, ObjectId};
+use crate::model::{Dn, ObjectId, Rdn};
 
 /// Objects and their places.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +26,7 @@ pub(crate) struct Tree {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) parent: ObjectId,
-    pub(crate) key: Arc<str>,
+    pub(crate) key: Rdn,
 }
 
 /// Separates a displaced object's name from its id in the indexes; two NULs are in no name.
@@ -43,7 +43,7 @@ impl Tree {
     }
 
     pub(crate) fn children(&self, id: ObjectId) -> impl Iterator<Item = ObjectId> {
-        let from = Place { parent: id, key: Arc::default() };
+        let from = Place { parent: id, key: Rdn::of_key("") };
         self.children.range::<_, Place>(from..).take_while(move |(place, _)| place.parent == id).map(|(_, child)| *child)
     }
 
@@ -79,7 +79,7 @@ impl Tree {
         loop {
             rdns.push(object.rdn.clone());
             let Some(parent) = object.parent else {
-                rdns.extend_from_slice(object.suffix.rdns());
+                rdns.extend_from_slice(object.suffix().rdns());
                 return Some(Dn::from_rdns(rdns));
             };
             object = self.get(parent)?;
@@ -113,7 +113,7 @@ trait At {
 
 impl At for Place {
     fn at(&self) -> (ObjectId, &str) {
-        (self.parent, &self.key)
+        (self.parent, self.key.key())
     }
 }
 impl At for (ObjectId, &str) {

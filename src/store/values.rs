@@ -6,7 +6,7 @@ use super::Object;
 use super::groups::Groups;
 use super::name::{Name, unreadable};
 use super::tree::Tree;
-use crate::model::{Dn, ObjectId, Rdn};
+use crate::model::{Dn, ObjectId, Rdn, plain_key};
 
 /// The attributes that list members.
 pub(crate) const ATTRIBUTES: [&str; 3] = ["member", "uniquemember", "memberuid"];
@@ -19,7 +19,7 @@ pub(crate) type Raw<'a> = (usize, &'a [u8]);
 
 /// All member values of an object.
 pub(crate) fn of(object: &Object) -> impl Iterator<Item = Raw<'_>> {
-    ATTRIBUTES.iter().enumerate().flat_map(|(index, name)| object.attributes.values(name).iter().map(move |value| (index, &**value)))
+    ATTRIBUTES.iter().enumerate().flat_map(|(index, name)| object.attributes.values(name).iter().map(move |value| (index, value)))
 }
 
 /// Reads values against one state of the tree. The members of a group stand in few containers: each of those is parsed and
@@ -27,6 +27,8 @@ pub(crate) fn of(object: &Object) -> impl Iterator<Item = Raw<'_>> {
 pub(crate) struct Reader<'t> {
     tree: &'t Tree,
     containers: HashMap<Box<str>, Option<Container>>,
+    /// The name of each object that was found, if they are to be remembered: a member of many groups has one name in all of them.
+    known: Option<HashMap<ObjectId, Name>>,
 }
 
 /// A container's name, and the object that has it.
@@ -37,7 +39,12 @@ struct Container {
 
 impl<'t> Reader<'t> {
     pub(crate) fn new(tree: &'t Tree) -> Self {
-        Self { tree, containers: HashMap::new() }
+        Self { tree, containers: HashMap::new(), known: None }
+    }
+
+    /// One that reads a whole directory's groups.
+    pub(crate) fn of_all(tree: &'t Tree) -> Self {
+        Self { known: Some(HashMap::new()), ..Self::new(tree) }
     }
 
     /// The name that a value means, and the object that has it. No name: the empty DN, which stands for nobody in classes
@@ -69,13 +76,26 @@ impl<'t> Reader<'t> {
             });
             self.containers.insert(above.into(), container);
         }
-        let rdn: Rdn = leaf.parse().ok()?;
+        let key = match plain_key(leaf.trim_matches(' ')) {
+            Some(key) => key,
+            None => leaf.parse::<Rdn>().ok()?.key().to_owned(),
+        };
         let above = self.containers.get(above)?.as_ref()?;
-        let name = above.name.child(&rdn);
-        // Where no object has the container's name, this one may still be a root's.
-        let object = match above.object {
-            Some(parent) => self.tree.child(parent, rdn.key()),
-            None => self.tree.find(&name),
+        let Some(parent) = above.object else {
+            // Where no object has the container's name, this one may still be a root's.
+            let name = above.name.child(&key);
+            let object = self.tree.find(&name);
+            return Some((name, object));
+        };
+        let object = self.tree.child(parent, &key);
+        let (Some(id), Some(known)) = (object, &mut self.known) else { return Some((above.name.child(&key), object)) };
+        let name = match known.get(&id) {
+            Some(name) if name.is_child(&above.name, &key) => name.clone(),
+            _ => {
+                let name = above.name.child(&key);
+                known.insert(id, name.clone());
+                name
+            }
         };
         Some((name, object))
     }

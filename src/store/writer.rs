@@ -1,12 +1,11 @@
 //! The one writer.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::refresh::{Batch, Refresh};
-use super::{ChangeSet, Snapshot, membership};
+use super::{ChangeSet, Snapshot, membership, whole};
 use crate::directory::{Cookie, Entry, Event};
-use crate::model::{Fault, ObjectId, Place, Severity, Timestamp};
+use crate::model::{Fault, Names, ObjectId, Place, Severity, Timestamp};
 
 /// The tree's only writer: takes a feed's events, gives snapshots and change sets.
 ///
@@ -26,7 +25,7 @@ pub struct Store {
     refresh: Option<Refresh>,
     cookie: Option<Cookie>,
     /// The names of attributes, shared by all entries. There are as many as the schema has, and feeds ask for few.
-    names: BTreeSet<Arc<str>>,
+    names: Names,
 }
 
 /// What an event did.
@@ -85,7 +84,7 @@ impl Store {
                 None => Applied { faults: vec![out_of_order("the end of a list that did not begin")], ..Applied::default() },
             },
             (Event::Apply(entry) | Event::InitApply(entry), Some(refresh)) => {
-                refresh.apply(entry);
+                refresh.apply(entry, &mut self.names);
                 Applied::default()
             }
             (Event::InitKeep(id), Some(refresh)) => {
@@ -138,6 +137,18 @@ impl Store {
     /// Makes the next state of this one and a batch of what was told.
     fn merge(&mut self, batch: Batch, at: Timestamp) -> Applied {
         let before = self.live.clone();
+        let batch = if batch.list && before.is_empty() {
+            let generation = before.generation.next();
+            match whole::of_list(batch, before.groups.renames + 1, generation, at) {
+                Ok((state, changes)) => {
+                    self.live = state;
+                    return Applied { changes: Some(ChangeSet { generation, changes }), ..Applied::default() };
+                }
+                Err(batch) => batch,
+            }
+        } else {
+            batch
+        };
         let (work, told) = batch.apply(&mut self.live.tree, &mut self.names);
         let Snapshot { tree, groups, .. } = &mut self.live;
         let pairs = membership::update(&before, tree, groups, &work.touched, &told);

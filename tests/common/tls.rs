@@ -35,13 +35,33 @@ impl Authority {
 
     /// A server certificate for these names.
     pub fn certify(&self, names: &str) -> Tls {
-        let path = |name: &str| self.dir.path().join(name);
-        let mut request = self.openssl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out server.csr");
-        run(request.args(["-subj", "/CN=directory"]), "");
-        std::fs::write(path("extensions"), format!("subjectAltName={names}\nextendedKeyUsage=serverAuth\n")).unwrap();
-        let mut sign = self.openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out server.pem");
-        run(sign.args(["-extfile", "extensions"]), "");
-        Tls { ca: self.file(), certificate: path("server.pem"), key: path("server.key") }
+        self.sign("server", "/CN=directory", &format!("subjectAltName={names}\nextendedKeyUsage=serverAuth\n"), 2)
+    }
+
+    /// The same, which ended yesterday.
+    pub fn certify_expired(&self, names: &str) -> Tls {
+        self.sign("expired", "/CN=directory", &format!("subjectAltName={names}\nextendedKeyUsage=serverAuth\n"), -1)
+    }
+
+    /// The same, for so many days.
+    pub fn certify_for_days(&self, names: &str, days: i32) -> Tls {
+        self.sign("brief", "/CN=directory", &format!("subjectAltName={names}\nextendedKeyUsage=serverAuth\n"), days)
+    }
+
+    /// A client certificate for this subject, such as `/O=Corp/CN=dialcast`.
+    pub fn certify_client(&self, subject: &str) -> Tls {
+        self.sign("client", subject, "extendedKeyUsage=clientAuth\n", 2)
+    }
+
+    fn sign(&self, name: &str, subject: &str, extensions: &str, days: i32) -> Tls {
+        let path = |ending: &str| self.dir.path().join(format!("{name}.{ending}"));
+        let mut request =
+            self.openssl(&format!("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {name}.key -out {name}.csr"));
+        run(request.args(["-subj", subject]), "");
+        std::fs::write(path("extensions"), extensions).unwrap();
+        let mut sign = self.openssl(&format!("x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out {name}.pem"));
+        run(sign.args(["-days", &days.to_string(), "-extfile", &format!("{name}.extensions")]), "");
+        Tls { ca: self.file(), certificate: path("pem"), key: path("key") }
     }
 
     fn openssl(&self, arguments: &str) -> Command {

@@ -5,7 +5,7 @@
 use ldap3::asn1::{PL, StructureTag, TagClass, parse_tag};
 use ldap3::controls::Control;
 
-use crate::model::{Attributes, Dn, ObjectId};
+use crate::model::{Attributes, Dn, Names, ObjectId};
 
 /// RFC 4533 §2.3.
 const SYNC_STATE: &str = "1.3.6.1.4.1.4203.1.9.1.2";
@@ -66,10 +66,7 @@ pub(super) fn message(tag: StructureTag, controls: &[Control]) -> Result<Message
             let control = controls.iter().find(|control| control.1.ctype == SYNC_STATE).and_then(|control| control.1.val.as_deref());
             sync_entry(tag, control.ok_or("an entry without its Sync State control")?).map(Message::Entry)
         }
-        19 => {
-            let urls = constructed(tag.payload)?.into_iter().filter_map(|url| primitive(url.payload).ok());
-            Ok(Message::Reference(urls.map(|url| String::from_utf8_lossy(&url).into_owned()).collect::<Vec<_>>().join(" ")))
-        }
+        19 => reference(tag).map(Message::Reference),
         25 => intermediate(tag),
         _ => Ok(Message::Other),
     }
@@ -96,24 +93,56 @@ fn id(octets: &[u8]) -> Result<ObjectId, Malformed> {
 type Parts = (Vec<u8>, Attributes, Option<bool>);
 
 fn parts(tag: StructureTag) -> Result<Parts, Malformed> {
+    let (name, found) = raw(tag)?;
+    let mut attributes = Vec::new();
+    let mut has_below = None;
+    for (kind, values) in found {
+        if kind.eq_ignore_ascii_case("hasSubordinates") {
+            has_below = values.first().map(|value| value.eq_ignore_ascii_case(b"TRUE"));
+        } else {
+            // RFC 4522 §3: an option of the transfer, not of the attribute.
+            attributes.push((kind.strip_suffix(";binary").unwrap_or(&kind).to_owned(), values));
+        }
+    }
+    // The store shares names between entries; this one alone has nothing to share.
+    Ok((name, Attributes::gather(attributes, &mut Names::default()), has_below))
+}
+
+/// An entry's attributes as they came, options and all.
+pub(super) type RawAttributes = Vec<(String, Vec<Vec<u8>>)>;
+
+/// An entry of an ordinary search: its name and attributes, as they came.
+pub(super) fn raw(tag: StructureTag) -> Result<(Vec<u8>, RawAttributes), Malformed> {
     // RFC 4511 §4.5.2: SearchResultEntry ::= { objectName, attributes }.
     let mut parts = constructed(tag.payload)?.into_iter();
     let name = primitive(parts.next().ok_or("an entry without a name")?.payload)?;
-    let mut attributes = Attributes::new();
-    let mut has_below = None;
+    let mut attributes = Vec::new();
     for attribute in parts.next().map(|tag| constructed(tag.payload)).transpose()?.into_iter().flatten() {
         let mut attribute = constructed(attribute.payload)?.into_iter();
         let (Some(kind), Some(values)) = (attribute.next(), attribute.next()) else { return Err("an attribute without its parts") };
         let kind = String::from_utf8(primitive(kind.payload)?).map_err(|_| "an attribute name that is not text")?;
         let values = constructed(values.payload)?.into_iter().map(|value| primitive(value.payload)).collect::<Result<Vec<_>, _>>()?;
-        if kind.eq_ignore_ascii_case("hasSubordinates") {
-            has_below = values.first().map(|value| value.eq_ignore_ascii_case(b"TRUE"));
-        } else {
-            // RFC 4522 §3: an option of the transfer, not of the attribute.
-            attributes.add(kind.strip_suffix(";binary").unwrap_or(&kind), values);
-        }
+        attributes.push((kind, values));
     }
-    Ok((name, attributes, has_below))
+    Ok((name, attributes))
+}
+
+/// The URLs of a continuation reference (RFC 4511 §4.5.3).
+pub(super) fn reference(tag: StructureTag) -> Result<String, Malformed> {
+    let urls = constructed(tag.payload)?.into_iter().filter_map(|url| primitive(url.payload).ok());
+    Ok(urls.map(|url| String::from_utf8_lossy(&url).into_owned()).collect::<Vec<_>>().join(" "))
+}
+
+/// The cookie of the Paged Results control among a result's controls (RFC 2696 §2), if there is one.
+pub(super) fn page_cookie(controls: &[Control]) -> Result<Option<Vec<u8>>, Malformed> {
+    let Some(value) = control_value(controls, "1.2.840.113556.1.4.319") else { return Ok(None) };
+    let cookie = sequence(value)?.into_iter().nth(1).ok_or("a Paged Results control without a cookie")?;
+    primitive(cookie.payload).map(Some)
+}
+
+/// The value of a control.
+pub(super) fn control_value<'c>(controls: &'c [Control], oid: &str) -> Option<&'c [u8]> {
+    controls.iter().find(|control| control.1.ctype == oid).and_then(|control| control.1.val.as_deref())
 }
 
 fn sync_entry(tag: StructureTag, control: &[u8]) -> Result<SyncEntry, Malformed> {
@@ -230,7 +259,7 @@ mod tests {
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"cn=Anna,dc=x")), &state(control.clone())) else { panic!() };
         assert_eq!((entry.state, entry.id, entry.dn), (State::Modify, ObjectId::from_bytes(ID), Ok("cn=Anna,dc=x".parse().unwrap())));
         assert_eq!((entry.cookie, entry.has_below), (Some(b"csn=1".to_vec()), Some(true)));
-        assert_eq!((entry.attributes.text("cn"), &*entry.attributes.values("photo")[0]), (Some("Anna"), b"\xff\x00".as_slice()));
+        assert_eq!((entry.attributes.text("cn"), entry.attributes.values("photo").first().unwrap()), (Some("Anna"), b"\xff\x00".as_slice()));
         assert!(!entry.attributes.has("hasSubordinates"));
         // A name that cannot be read does not lose the entry.
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"nonsense")), &state(control)) else { panic!() };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::failure::LdapFailure;
 use crate::model::{Fault, ObjectId, Place, Severity};
 
 /// The most faults kept: nobody reads more, and a tree of nothing but faults must not fill the memory.
@@ -13,23 +14,80 @@ pub(super) struct Faults {
     url: String,
     names: BTreeMap<ObjectId, Fault>,
     references: BTreeMap<String, Fault>,
+    /// What this account cannot see, by what it is about.
+    hidden: BTreeMap<String, Fault>,
+    /// Servers that are better placed than the one in use.
+    passed_over: Vec<Fault>,
     changed: bool,
 }
 
 impl Faults {
     pub(super) fn new(url: String) -> Self {
-        Self { url, names: BTreeMap::new(), references: BTreeMap::new(), changed: false }
+        let (names, references) = (BTreeMap::new(), BTreeMap::new());
+        Self { url, names, references, hidden: BTreeMap::new(), passed_over: Vec::new(), changed: false }
     }
 
     fn fault(&self, severity: Severity, code: &'static str, what: String, remedy: &str) -> Fault {
         Fault { severity, code, place: Place::Directory { url: self.url.clone() }, what, remedy: remedy.to_owned() }
     }
 
+    /// A connection was made, and not to these servers.
+    pub(super) fn passed_over<'f>(&mut self, servers: impl Iterator<Item = (String, &'f LdapFailure)>) {
+        let fault = |(server, failure): (String, &LdapFailure)| Fault {
+            severity: Severity::Warning,
+            code: "ldap.failover",
+            place: Place::Directory { url: server },
+            what: format!("another server is used: {}", failure.what()),
+            remedy: failure.remedy(),
+        };
+        let faults: Vec<Fault> = servers.map(fault).collect();
+        self.changed |= faults != self.passed_over;
+        self.passed_over = faults;
+    }
+
     /// A refresh begins: all is told again.
     pub(super) fn clear(&mut self) {
         self.names.clear();
         self.references.clear();
+        self.hidden.clear();
         self.changed = true;
+    }
+
+    /// A part of the directory that the feed can do without cannot be read.
+    pub(super) fn part_hidden(&mut self, top: &str, why: &str) {
+        let what = format!("`{top}` cannot be read: {why}; the sites, subnets and policies in it are not used");
+        let remedy = "let the account read it, as every account of the domain may by default";
+        self.hide("part", top, self.fault(Severity::Warning, "ldap.part-hidden", what, remedy));
+    }
+
+    /// Whether deletions are told; where they are not, of which naming contexts, and how often it is looked for them.
+    pub(super) fn deletions_hidden(&mut self, lacks: Option<(String, u64)>) {
+        match lacks {
+            None => self.changed |= self.hidden.remove("deletions").is_some(),
+            Some((contexts, sweep_s)) => {
+                let what = format!(
+                    "the account may not read CN=Deleted Objects of {contexts}: what is deleted is found by lists, every {sweep_s} s"
+                );
+                let remedy = "let it: `dsacls \"CN=Deleted Objects,DC=…\" /takeownership`, then `dsacls \"CN=Deleted Objects,DC=…\" /G ACCOUNT:LCRP`";
+                self.hide("deletions", "", self.fault(Severity::Warning, "ldap.deletions-hidden", what, remedy));
+            }
+        }
+    }
+
+    /// Whether the server tells of changes; where it does not, how often they are looked for.
+    pub(super) fn not_told(&mut self, poll_ms: Option<u128>) {
+        match poll_ms {
+            None => self.changed |= self.hidden.remove("told").is_some(),
+            Some(poll_ms) => {
+                let what = format!("the server does not tell of changes: they are looked for every {poll_ms} ms");
+                let remedy = "a domain controller allows five notifications on a connection; if this lasts, look into its log";
+                self.hide("told", "", self.fault(Severity::Note, "ldap.not-told", what, remedy));
+            }
+        }
+    }
+
+    fn hide(&mut self, kind: &str, about: &str, fault: Fault) {
+        self.changed |= self.hidden.insert(format!("{kind}{about}"), fault.clone()).as_ref() != Some(&fault);
     }
 
     pub(super) fn bad_name(&mut self, id: ObjectId, text: &str, why: &str) {
@@ -56,7 +114,8 @@ impl Faults {
 
     /// All of them, if there was a change since they were last taken.
     pub(super) fn take(&mut self) -> Option<Vec<Fault>> {
-        let list = || self.names.values().chain(self.references.values()).cloned().collect();
+        let named = self.passed_over.iter().chain(self.names.values());
+        let list = || named.chain(self.references.values()).chain(self.hidden.values()).cloned().collect();
         let taken = self.changed.then(list);
         self.changed = false;
         taken

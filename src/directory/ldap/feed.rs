@@ -18,18 +18,19 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Option<Coo
     let mut refused = false;
     loop {
         let end = session.run().await;
-        if session.refreshed {
+        if session.outlet.refreshed {
             backoff.reset();
         }
         let failure = match end {
             End::Unheard | End::Listed => return,
             // The first time there is nothing to wait for.
             End::CookieRefused if !std::mem::replace(&mut refused, true) => {
-                session.cookie = None;
+                session.outlet.cookie = None;
+                session.places.stay();
                 continue;
             }
             End::CookieRefused => {
-                session.cookie = None;
+                session.outlet.cookie = None;
                 LdapFailure::Closed(": the server refuses its own cookies".to_owned())
             }
             End::Failed(failure) => {
@@ -39,15 +40,15 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Option<Coo
         };
         let pause = match &failure {
             // Tried often, it locks the account.
-            LdapFailure::Bind { .. } | LdapFailure::Options(_) => backoff.longest(&mut random),
+            failure if failure.is_of_account() => backoff.longest(&mut random),
             _ => backoff.next(&mut random),
         };
         let retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        session.tell(Report::Down { why: failure.explain(), retry_ms });
+        session.outlet.tell(Report::Down { why: failure.explain(), retry_ms });
         // What waits is sent within the pause, or after it: the next session goes on with the same queue.
         let sending = async {
-            if session.drain().await {
-                session.unheard().await;
+            if session.outlet.drain().await {
+                session.outlet.unheard().await;
             }
         };
         tokio::select! {

@@ -1,19 +1,28 @@
-//! The dialects of LDAP servers. Now: `syncrepl`, OpenLDAP's (RFC 4533 refreshAndPersist).
+//! The dialects of LDAP servers: each in a folder or file of its own, all by the same connection and to the same outlet.
 //!
 //! [`LdapFailure`] says what can go wrong. A failure never means that entries are gone: only a list that was completed does.
 
+mod ad;
 mod backoff;
-mod complete;
 mod connect;
 mod decode;
-mod envelope;
+mod dialect;
+mod doctor;
 mod failure;
 mod faults;
 mod feed;
+mod kerberos;
+mod locate;
+mod outlet;
 mod queue;
 mod session;
-mod sync;
+mod syncrepl;
+mod tls;
+mod vitals;
 mod wire;
 
+pub use dialect::Dialect;
+pub(super) use doctor::examine;
 pub use failure::LdapFailure;
 pub(super) use feed::{read, watch};
+pub use kerberos::environment as kerberos_environment;

@@ -133,7 +133,7 @@ impl Queue {
 
 /// What an entry's attributes take up, roughly.
 fn octets(attributes: &Attributes) -> usize {
-    attributes.iter().map(|(name, values)| name.len() + values.iter().map(|value| value.len() + 16).sum::<usize>()).sum()
+    attributes.iter().map(|(name, values)| name.len().min(16) + values.iter().map(|value| value.len() + 2).sum::<usize>()).sum()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::lines::{Item, Line, Lines, Spot};
 use super::problem::{LdifError, LdifFault, LdifProblem};
-use crate::model::{Attributes, Dn, DnError, ObjectId};
+use crate::model::{Attributes, Dn, DnError, Names, ObjectId};
 
 /// The most records read from one file: five times the largest installation planned for.
 pub const RECORDS_MAX: usize = 5_000_000;
@@ -58,6 +58,8 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Record>, LdifError> {
         open: None,
         state: State::Start,
         uppers: Uppers::default(),
+        names: Names::default(),
+        read: HashMap::new(),
     };
     for item in Lines::of(bytes) {
         parser.item(&item);
@@ -81,6 +83,10 @@ struct Parser<'a> {
     open: Option<Draft>,
     state: State,
     uppers: Uppers,
+    /// What the entries have in common.
+    names: Names,
+    /// Names of attributes as they are written, and as they are kept.
+    read: HashMap<Vec<u8>, Arc<str>>,
 }
 
 #[derive(PartialEq)]
@@ -99,7 +105,7 @@ struct Draft {
     dn: Dn,
     id: Option<ObjectId>,
     /// Gathered by name, so that 100,000 members are not compared with each other one by one.
-    values: Vec<(String, Vec<Vec<u8>>)>,
+    values: Vec<(Arc<str>, Vec<Vec<u8>>)>,
 }
 
 /// A problem, and the octet of the logical line at which it is.
@@ -127,10 +133,7 @@ impl Parser<'_> {
 
     fn close(&mut self) {
         if let Some(draft) = self.open.take() {
-            let mut attributes = Attributes::new();
-            for (name, values) in draft.values {
-                attributes.add(&name, values);
-            }
+            let attributes = Attributes::gather(draft.values, &mut self.names);
             self.records.push(Record { path: Arc::clone(&self.path), line: draft.line, dn: draft.dn, id: draft.id, attributes });
         }
     }
@@ -149,17 +152,29 @@ impl Parser<'_> {
         self.state = State::Skip;
     }
 
+    /// The name of an attribute: there are few, and each was read before.
+    fn name(&mut self, written: &[u8]) -> Result<Arc<str>, At> {
+        if let Some(name) = self.read.get(written) {
+            return Ok(Arc::clone(name));
+        }
+        let name: Arc<str> = attribute_name(written)?.into();
+        if self.read.len() < NAMES_MAX {
+            self.read.insert(written.to_owned(), Arc::clone(&name));
+        }
+        Ok(name)
+    }
+
     fn line(&mut self, line: &Line<'_>) -> Result<(), At> {
         let text = &*line.text;
         if text == b"-" {
             return Err((0, LdifProblem::Change("-".to_owned())));
         }
         let colon = text.iter().position(|&b| b == b':').ok_or((0, LdifProblem::NoColon))?;
-        let name = attribute_name(text.get(..colon).unwrap_or_default())?;
+        let name = self.name(text.get(..colon).unwrap_or_default())?;
         let (value, at) = value(text, colon)?;
         let first = std::mem::replace(&mut self.state, State::Records) == State::Start;
         let Some(draft) = &mut self.open else {
-            return match name.as_str() {
+            return match &*name {
                 "version" if first && &*value == b"1" => Ok(()),
                 "version" if first => Err((at, LdifProblem::Version(String::from_utf8_lossy(&value).into_owned()))),
                 "dn" => {
@@ -167,10 +182,10 @@ impl Parser<'_> {
                     self.open = Some(Draft { line: line.number, dn, id: None, values: Vec::new() });
                     Ok(())
                 }
-                _ => Err((0, LdifProblem::NoDn(name))),
+                _ => Err((0, LdifProblem::NoDn(name.to_string()))),
             };
         };
-        match name.as_str() {
+        match &*name {
             "dn" => return Err((0, LdifProblem::SecondDn)),
             // RFC 2849: a change record of type add says the same as a content record.
             "changetype" if value.eq_ignore_ascii_case(b"add") => {}
@@ -191,7 +206,7 @@ impl Parser<'_> {
 }
 
 impl Draft {
-    fn add(&mut self, name: String, value: Vec<u8>) {
+    fn add(&mut self, name: Arc<str>, value: Vec<u8>) {
         // Values of one attribute mostly follow each other.
         let found = self.values.iter_mut().rev().find(|(held, _)| *held == name);
         match found {
@@ -251,6 +266,9 @@ fn value(text: &[u8], colon: usize) -> Result<(Cow<'_, [u8]>, usize), At> {
 
 /// How many names of containers are remembered: more than most directories have, and few megabytes.
 const UPPERS_MAX: usize = 10_000;
+
+/// How many names of attributes are remembered: more than a schema has.
+const NAMES_MAX: usize = 10_000;
 
 /// Names of containers: most entries of a large file stand in few of them, and a name that was read once need not be again.
 #[derive(Default)]

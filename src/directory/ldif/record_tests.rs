@@ -85,7 +85,7 @@ fn octets_that_are_not_text() {
     insta::assert_snapshot!(bad(b"dn: ou=a,dc=x\nou: a\0b\n"), @"2:6 the value is not UTF-8 | ou: a�b");
     insta::assert_snapshot!(bad(b"\xFF\xFEd\0n\0:\0"), @"0:0 is UTF-16; LDIF is ASCII or UTF-8 (RFC 2849) |");
     // In base64 any octets are good.
-    assert_eq!(&*good("dn: ou=a,dc=x\nx:: AP8=\n")[0].attributes.values("x")[0], b"\0\xFF");
+    assert_eq!(good("dn: ou=a,dc=x\nx:: AP8=\n")[0].attributes.values("x").first().unwrap(), b"\0\xFF");
 }
 
 #[test]
@@ -167,7 +167,7 @@ proptest! {
         }
         let record = &good(&source)[0];
         for (index, value) in values.iter().enumerate() {
-            prop_assert_eq!(&*record.attributes.values(&format!("a{index}"))[0], value.as_slice());
+            prop_assert_eq!(record.attributes.values(&format!("a{index}")).first().unwrap(), value.as_slice());
         }
     }
 }

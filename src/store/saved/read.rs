@@ -1,16 +1,16 @@
 //! Bytes into a state, believing nothing.
 
-use std::collections::BTreeSet;
 use std::io::{BufReader, Read};
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::{CHUNK, DISPLACED, GLUE, HAS_PARENT, MAGIC, SavedError, VERSION, kind_number};
 use crate::directory::Cookie;
-use crate::model::{Attributes, Container, Dn, Generation, Kind, ObjectId, Rdn, Timestamp};
+use crate::model::{Attributes, Container, Dn, Generation, Kind, Names, ObjectId, Rdn, Timestamp};
 use crate::store::name::Name;
-use crate::store::{Member, Object, Snapshot};
+use crate::store::restore::Restoring;
+use crate::store::whole::Membership;
+use crate::store::{Object, Snapshot};
 
 /// Reads a state and the cookie that describes it, as [`write`](super::write) wrote them for the same `source`.
 pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cookie>), SavedError> {
@@ -29,20 +29,23 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
     if found != source {
         return Err(SavedError::Source { found });
     }
-    let mut state = Snapshot { generation: Generation(input.u64()?), complete: true, ..Snapshot::default() };
+    let generation = Generation(input.u64()?);
     let cookie = match input.u8()? {
         0 => None,
         1 => Some(Cookie(input.bytes()?)),
         _ => return Err(input.damaged("neither a cookie nor none")),
     };
-    let mut names = BTreeSet::new();
+    let mut names = Names::default();
+    let mut state = Restoring::default();
     for _ in 0..input.u64()? {
         let object = read_object(&mut input, &mut names)?;
         let before = input.offset;
-        state.restore(object).map_err(|what| SavedError::Damaged { offset: before, what })?;
+        state.add(object).map_err(|what| SavedError::Damaged { offset: before, what })?;
     }
     for _ in 0..input.u64()? {
-        read_membership(&mut input, &mut state)?;
+        let before = input.offset;
+        let membership = read_membership(&mut input)?;
+        state.join(membership).map_err(|what| SavedError::Damaged { offset: before, what })?;
     }
     let expect = input.digest();
     if input.array::<32>()? != expect {
@@ -51,13 +54,13 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
     if input.u8().is_ok() {
         return Err(input.damaged("it goes on behind its end"));
     }
-    match state.contradiction() {
-        Some(what) => Err(input.damaged(what)),
-        None => Ok((state, cookie)),
+    match state.finish(generation) {
+        Err(what) => Err(input.damaged(what)),
+        Ok(state) => Ok((state, cookie)),
     }
 }
 
-fn read_object(input: &mut In<'_>, names: &mut BTreeSet<Arc<str>>) -> Result<Object, SavedError> {
+fn read_object(input: &mut In<'_>, names: &mut Names) -> Result<Object, SavedError> {
     let id = ObjectId::from_bytes(input.array()?);
     let (flags, number) = (input.u8()?, input.u8()?);
     let (parent, suffix) = if flags & HAS_PARENT != 0 {
@@ -67,43 +70,37 @@ fn read_object(input: &mut In<'_>, names: &mut BTreeSet<Arc<str>>) -> Result<Obj
     };
     let rdn: Rdn = input.text()?.parse().map_err(|_| input.damaged("an RDN is none"))?;
     let (changed, changed_at) = (Generation(input.u64()?), Timestamp(input.u64()?));
-    let mut attributes = Attributes::new();
+    let mut attributes = Vec::new();
     for _ in 0..input.u32()? {
         let name = input.text()?;
         let mut values = Vec::new();
         for _ in 0..input.u32()? {
             values.push(input.bytes()?);
         }
-        attributes.add(&name, values);
+        attributes.push((name, values));
     }
-    attributes.share(names);
+    let attributes = Attributes::gather(attributes, names);
     let glue = flags & GLUE != 0;
     let kind = if glue { Kind::Container(Container::Unit) } else { Kind::of(&attributes) };
     if kind_number(kind) != number {
         return Err(input.damaged("another version of dialcast saw another kind in this object"));
     }
     let displaced = flags & DISPLACED != 0;
-    Ok(Object { id, parent, rdn, suffix, kind, attributes: Arc::new(attributes), changed, changed_at, glue, displaced })
+    let mut object = Object { id, parent, rdn, above: None, kind, attributes, changed, changed_at, glue, displaced };
+    object.set_suffix(suffix);
+    Ok(object)
 }
 
-fn read_membership(input: &mut In<'_>, state: &mut Snapshot) -> Result<(), SavedError> {
+fn read_membership(input: &mut In<'_>) -> Result<Membership, SavedError> {
     let group = ObjectId::from_bytes(input.array()?);
     let name = Name::from(input.text()?.as_str());
     let values = input.u32()?;
     let member = match input.u8()? {
-        0 => Member::Object(ObjectId::from_bytes(input.array()?)),
-        1 => Member::Dangling(input.text()?.parse().map_err(|_| input.damaged("a member's name is no DN"))?),
+        0 => Ok(ObjectId::from_bytes(input.array()?)),
+        1 => Err(input.text()?.parse().map_err(|_| input.damaged("a member's name is no DN"))?),
         _ => return Err(input.damaged("neither a member nor a name")),
     };
-    let there = match &member {
-        Member::Object(id) => state.get(*id).is_some(),
-        Member::Dangling(_) => true,
-    };
-    if !there || state.get(group).is_none_or(|group| group.kind != Kind::Group) {
-        return Err(input.damaged("a membership of what is not there"));
-    }
-    state.groups.restore(group, name, member, values);
-    Ok(())
+    Ok(Membership { group, name, member, values })
 }
 
 struct In<'a> {

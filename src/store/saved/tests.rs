@@ -114,13 +114,13 @@ fn what_contradicts_itself_is_refused() {
     insta::assert_snapshot!(forged(|state| edit(state, 'v', |object| object.displaced = false)), @"damaged at octet : two objects have one name");
     insta::assert_snapshot!(forged(|state| edit(state, 'u', |object| object.parent = Some(id('q')))), @"damaged at octet : an object stands in one that is not there");
     insta::assert_snapshot!(forged(|state| edit(state, 'a', |object| object.glue = true)), @"damaged at octet : glue that holds nothing");
-    insta::assert_snapshot!(forged(|state| edit(state, 'u', |object| (object.parent, object.suffix) = (None, dn("dc=corp,dc=example")))), @"damaged at octet : a root below another");
-    insta::assert_snapshot!(forged(|state| edit(state, 'g', |object| object.attributes = std::sync::Arc::default())), @"damaged at octet : another version of dialcast saw another kind in this object");
+    insta::assert_snapshot!(forged(|state| edit(state, 'u', |object| { object.parent = None; object.set_suffix(dn("dc=corp,dc=example")); })), @"damaged at octet : a root below another");
+    insta::assert_snapshot!(forged(|state| edit(state, 'g', |object| object.attributes = crate::model::Attributes::new())), @"damaged at octet : another version of dialcast saw another kind in this object");
     insta::assert_snapshot!(forged(|state| {
         let mut user = entry("g uid=x,dc=y").attributes;
         user.add("member", [b"uid=x,dc=y".to_vec()]);
         let object = std::sync::Arc::make_mut(state.tree.objects.get_mut(&id('g')).unwrap());
-        (object.attributes, object.kind) = (std::sync::Arc::new(user), Kind::User);
+        (object.attributes, object.kind) = (user, Kind::User);
     }), @"damaged at octet : a membership of what is not there");
 }
 

@@ -30,12 +30,12 @@ pub fn write(out: &mut dyn Write, state: &Snapshot, cookie: Option<&Cookie>, sou
             write_object(&mut out, object)?;
         }
     }
-    out.u64(state.groups.held.len() as u64);
-    for ((group, name), held) in &state.groups.held {
+    out.u64(state.groups.len() as u64);
+    for (group, name, held) in state.groups.all() {
         out.raw(group.as_bytes());
         out.bytes(name.as_str().as_bytes())?;
         out.u32(held.values);
-        match &held.member {
+        match state.groups.member(group, name, held) {
             Member::Object(id) => {
                 out.u8(0);
                 out.raw(id.as_bytes());
@@ -57,7 +57,7 @@ fn write_object(out: &mut Out<'_>, object: &Object) -> io::Result<()> {
     out.u8(kind_number(object.kind));
     match object.parent {
         Some(parent) => out.raw(parent.as_bytes()),
-        None => out.bytes(object.suffix.to_string().as_bytes())?,
+        None => out.bytes(object.suffix().to_string().as_bytes())?,
     }
     out.bytes(object.rdn.as_str().as_bytes())?;
     out.u64(object.changed.0);

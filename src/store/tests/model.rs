@@ -255,7 +255,7 @@ fn compare(store: &Store, now: &Directory, seen: &Observer) {
         let mut members: Vec<_> = state
             .members(object.id)
             .filter_map(|member| match member {
-                Member::Object(id) => Some(*id),
+                Member::Object(id) => Some(id),
                 Member::Dangling(_) => None,
             })
             .collect();

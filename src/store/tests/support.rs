@@ -117,7 +117,7 @@ pub(in crate::store) fn members(state: &Snapshot, group: char) -> String {
     let mut each: Vec<String> = state
         .members(id(group))
         .map(|member| match member {
-            Member::Object(id) => letter(*id).to_string(),
+            Member::Object(id) => letter(id).to_string(),
             Member::Dangling(dn) => format!("({dn})"),
         })
         .collect();
@@ -137,7 +137,7 @@ impl Follower {
         let objects: BTreeMap<_, _> = state.iter().map(|object| (object.id, Object::clone(object))).collect();
         let ids = |group| -> BTreeSet<ObjectId> {
             let objects = state.members(group).filter_map(|member| match member {
-                Member::Object(id) => Some(*id),
+                Member::Object(id) => Some(id),
                 Member::Dangling(_) => None,
             });
             objects.collect()
@@ -179,7 +179,7 @@ pub(in crate::store) fn sound(state: &Snapshot) {
     for object in state.iter() {
         let dn = state.dn(object.id).unwrap();
         let root = state.ancestors(object.id).last().unwrap_or(object);
-        assert_eq!(state.ancestors(object.id).count() + 1 + root.suffix.depth(), dn.depth(), "{dn}");
+        assert_eq!(state.ancestors(object.id).count() + 1 + root.suffix().depth(), dn.depth(), "{dn}");
         let hidden = object.displaced || state.ancestors(object.id).any(|above| above.displaced);
         let named = state.find(&dn);
         assert_eq!(named == Some(object.id), !hidden, "{dn}: one object has the name");
@@ -188,13 +188,13 @@ pub(in crate::store) fn sound(state: &Snapshot) {
         }
         if object.glue {
             assert!(state.children(object.id).next().is_some(), "{dn}: glue without children");
-            assert!(object.parent.is_some() && !object.displaced && *object.attributes == Attributes::new(), "{dn}");
+            assert!(object.parent.is_some() && !object.displaced && object.attributes == Attributes::new(), "{dn}");
         }
         if object.parent.is_none() {
             let above = |other: &Object| dn != state.dn(other.id).unwrap() && dn.is_within(&state.dn(other.id).unwrap());
             assert!(!state.roots().any(|other| above(other)), "{dn}: a root below another");
         } else {
-            assert!(object.suffix.is_empty(), "{dn}: a suffix below a root");
+            assert!(object.suffix().is_empty(), "{dn}: a suffix below a root");
         }
     }
     sound_groups(state);
@@ -204,21 +204,21 @@ fn sound_groups(state: &Snapshot) {
     let groups = &state.groups;
     let (mut objects, mut dangling) = (0, 0);
     let mut listed = BTreeSet::new();
-    for ((group, name), held) in &groups.held {
-        assert_eq!(state.get(*group).map(|g| g.kind), Some(Kind::Group), "members of what is no group");
-        match &held.member {
+    for (group, name, held) in groups.all() {
+        assert_eq!(state.get(group).map(|g| g.kind), Some(Kind::Group), "members of what is no group");
+        match groups.member(group, name, held) {
             Member::Object(id) => {
                 objects += 1;
-                assert!(state.get(*id).is_some(), "{name:?} stands for nothing");
-                assert!(groups.is_member(*id, *group) && groups.held_by(*id).contains(&(*group, name.clone())));
-                assert!(held.again || listed.insert((*group, *id)), "listed twice");
+                assert!(state.get(id).is_some(), "{name:?} stands for nothing");
+                assert!(groups.is_member(id, group) && groups.held_by(id).contains(&(group, name.clone())));
+                assert!(held.again || listed.insert((group, id)), "listed twice");
             }
             Member::Dangling(dn) => {
                 dangling += 1;
                 assert!(!held.again);
-                assert!(name.is_uid() || Name::of(dn) == *name, "{dn} / {name:?}");
+                assert!(name.is_uid() || Name::of(&dn) == *name, "{dn} / {name:?}");
                 assert_eq!(groups.resolve(&state.tree, name), None, "{dn} dangles and names something");
-                assert!(groups.waiting_at(name).contains(&(name.clone(), *group)));
+                assert!(groups.waiting_at(name).contains(&(name.clone(), group)));
             }
         }
     }

@@ -7,7 +7,7 @@
 //!  begin ──► Refresh ── refreshDelete, done ─► Live ── newCookie ──► Live
 //! ```
 
-use super::decode::{Info, Message, State, SyncEntry};
+use super::super::decode::{Info, Message, State, SyncEntry};
 use crate::directory::{Cookie, Entry, Event};
 use crate::model::{Dn, ObjectId};
 
@@ -42,7 +42,7 @@ pub(super) struct Refresh {
     /// The newest cookie so far. It describes the end of the refresh, not its middle.
     cookie: Option<Vec<u8>>,
     /// How many entries were named.
-    pub(super) entries: u64,
+    entries: u64,
     live: Live,
 }
 
@@ -58,6 +58,11 @@ impl Sync {
         out.push(Effect::Event(Event::Init));
         // RFC 4533 §3.3.1: without a cookie the refresh is the whole content.
         Self::Refresh(Refresh { sweep: !resumed, cookie: None, entries: 0, live: Live { inside } })
+    }
+
+    /// How many entries the refresh under way has brought; nothing when none is.
+    pub(super) fn refreshing(&self) -> Option<u64> {
+        if let Self::Refresh(refresh) = self { Some(refresh.entries) } else { None }
     }
 
     /// One message.

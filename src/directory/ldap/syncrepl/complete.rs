@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use ldap3::Scope;
 
-use super::connect::search;
-use super::failure::LdapFailure;
-use super::wire::Wire;
+use super::super::connect::search;
+use super::super::failure::LdapFailure;
+use super::super::wire::Wire;
 
 /// How often to look again when an entry is newer: a change that is just being made is newer for a moment.
 const ROUNDS: u32 = 4;

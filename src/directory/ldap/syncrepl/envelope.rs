@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use crate::directory::{Bind, Cookie, LdapOptions};
+use crate::directory::{Cookie, LdapOptions};
 use crate::model::Dn;
 
 /// For the next format.
@@ -18,10 +18,7 @@ impl Envelope {
     /// Of a session that reads this tree by these options.
     pub(super) fn of(options: &LdapOptions, base: &Dn, attributes: &[String]) -> Self {
         let mut hasher = Sha256::new();
-        let account = match &options.bind {
-            Bind::Anonymous => "",
-            Bind::Simple { dn, .. } => dn,
-        };
+        let account = options.bind.account();
         let mut names: Vec<String> = attributes.iter().map(|name| name.to_ascii_lowercase()).collect();
         names.sort_unstable();
         for part in [options.url.origin(), base.key(), account.to_lowercase()].iter().chain(&names) {
@@ -73,6 +70,7 @@ fn is_csn(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Bind;
     use crate::model::Secret;
 
     const RAW: &[u8] = b"rid=001,csn=20260102030405.123456Z#000000#001#000000;20260102030405.123456Z#000000#00a#000000";

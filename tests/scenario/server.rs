@@ -1,0 +1,146 @@
+//! The directories that the story is told to.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::common::slapd::{self, Slapd};
+use super::story::{Deed, Thing, beginning};
+use super::words::Words;
+
+/// A directory that holds the story's organisation.
+pub(crate) trait Server {
+    /// What it is, for people.
+    const NAME: &str;
+
+    /// The source, as the configuration has it.
+    fn url(&self) -> String;
+
+    /// Further lines of the daemon's configuration.
+    fn config(&self) -> String {
+        String::new()
+    }
+
+    /// Does what the admin does; returns when the server has answered.
+    fn act(&mut self, deeds: &[Deed]);
+}
+
+fn records(words: Words, things: &[Thing]) -> String {
+    things.iter().map(|thing| words.record(thing)).collect::<Vec<_>>().join("\n")
+}
+
+fn changes(words: Words, deeds: &[Deed]) -> String {
+    deeds.iter().map(|deed| words.change(deed)).collect::<Vec<_>>().join("\n")
+}
+
+/// A file of LDIF, written anew for each deed as an editor does it: aside, then renamed.
+pub(crate) struct Files {
+    dir: TempDir,
+    things: Vec<Thing>,
+}
+
+impl Files {
+    pub(crate) fn start() -> Self {
+        let files = Self { dir: TempDir::new().unwrap(), things: beginning() };
+        files.write();
+        files
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("corp.ldif")
+    }
+
+    fn write(&self) {
+        let aside = self.path().with_extension("new");
+        let suffix = "dn: DC=corp,DC=example\nobjectClass: domain\ndc: corp\n\n";
+        std::fs::write(&aside, format!("{suffix}{}", records(Words::Standard, &self.things))).unwrap();
+        std::fs::rename(aside, self.path()).unwrap();
+    }
+
+    fn edit(&mut self, dn: &str) -> &mut Thing {
+        self.things.iter_mut().find(|thing| thing.dn() == dn).unwrap()
+    }
+
+    fn act(&mut self, deed: &Deed) {
+        match deed {
+            Deed::Add(thing) => self.things.push(thing.clone()),
+            Deed::Delete(dn) => self.things.retain(|thing| thing.dn() != *dn),
+            Deed::Tel { dn, tel: new } => match self.edit(dn) {
+                Thing::Person { tel, .. } => tel.clone_from(new),
+                other => panic!("{other:?} has no number"),
+            },
+            Deed::Members { dn, members: new } => match self.edit(dn) {
+                Thing::Group { members, .. } => members.clone_from(new),
+                other => panic!("{other:?} has no members"),
+            },
+            Deed::Lines { dn, lines: new } => match self.edit(dn) {
+                Thing::Policy { lines, .. } => lines.clone_from(new),
+                other => panic!("{other:?} has no lines"),
+            },
+            Deed::Move { dn, rdn, above: new } => {
+                let target = format!("{rdn},{new}");
+                let (tail, new_tail) = (format!(",{dn}"), format!(",{target}"));
+                for thing in &mut self.things {
+                    let is_it = thing.dn() == *dn;
+                    match thing {
+                        Thing::Unit(own) if is_it => own.clone_from(&target),
+                        Thing::Unit(own) => *own = moved(own, &tail, &new_tail),
+                        Thing::Person { name, above, .. }
+                        | Thing::Group { name, above, .. }
+                        | Thing::Server { name, above, .. }
+                        | Thing::Policy { name, above, .. } => {
+                            if is_it {
+                                name.clear();
+                                name.push_str(rdn.trim_start_matches("CN="));
+                                above.clone_from(new);
+                            } else {
+                                *above = if *above == *dn { target.clone() } else { moved(above, &tail, &new_tail) };
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A name below something that moved.
+fn moved(dn: &str, tail: &str, new_tail: &str) -> String {
+    dn.strip_suffix(tail).map_or_else(|| dn.to_owned(), |head| format!("{head}{new_tail}"))
+}
+
+impl Server for Files {
+    const NAME: &str = "LDIF";
+
+    fn url(&self) -> String {
+        format!("ldif:{}", self.path().display())
+    }
+
+    fn act(&mut self, deeds: &[Deed]) {
+        for deed in deeds {
+            Files::act(self, deed);
+        }
+        self.write();
+    }
+}
+
+/// A real slapd.
+pub(crate) struct OpenLdap(Slapd);
+
+impl OpenLdap {
+    pub(crate) fn start() -> Self {
+        Self(Slapd::start(&format!("{}\n{}", slapd::BASE, records(Words::Standard, &beginning()))))
+    }
+}
+
+impl Server for OpenLdap {
+    const NAME: &str = "OpenLDAP";
+
+    fn url(&self) -> String {
+        self.0.url()
+    }
+
+    fn act(&mut self, deeds: &[Deed]) {
+        self.0.modify(&changes(Words::Standard, deeds));
+    }
+}
