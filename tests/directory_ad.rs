@@ -81,7 +81,10 @@ async fn full_list_then_live_changes() {
     let samba = corp();
     let mut feed = Watcher::start(source(&samba), None);
     let up = feed.up().await;
-    assert!(up.starts_with("Samba Team") && up.contains(" ad at ldap://127.0.") && up.ends_with("DC1, everything: there is no state yet"), "{up}");
+    assert!(
+        up.starts_with("Samba Team") && up.contains(" ad at ldap://127.0.") && up.ends_with("DC1, everything: there is no state yet"),
+        "{up}"
+    );
     let list = feed.refresh().await;
     assert!(matches!(list.last(), Some(Event::InitDone { sweep: true, cookie: Some(_) })));
     let berlin = named(&list, &format!("OU=Berlin,{TOP}")).clone();

@@ -128,7 +128,9 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and the version are answers; what is wrong with a command line is told as its reader wants it.
-        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => return runtime::misused(&error.to_string()),
+        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => {
+            return runtime::misused(&error.to_string());
+        }
         Err(error) => error.exit(),
     };
     let json = cli.json;

@@ -51,10 +51,7 @@ pub fn run(flags: &Flags, json: bool) -> Result<ExitCode, Failed> {
 }
 
 fn wants(config: &Config) -> Wants {
-    Wants {
-        addresses: config.policy.identity.aor.clone(),
-        passwords: config.auth.digest && config.auth.credentials_file.is_none(),
-    }
+    Wants { addresses: config.policy.identity.aor.clone(), passwords: config.auth.digest && config.auth.credentials_file.is_none() }
 }
 
 /// What is dangerous in the configuration itself.

@@ -183,8 +183,7 @@ impl Samba {
     /// Puts an object's access rules back.
     pub fn set_access(&self, dn: &str, access: &Access) {
         let ldif = self.dir.path().join("access.ldif");
-        let record =
-            format!("dn: {dn}\nchangetype: modify\nreplace: nTSecurityDescriptor\nnTSecurityDescriptor: {}\n", access.0);
+        let record = format!("dn: {dn}\nchangetype: modify\nreplace: nTSecurityDescriptor\nnTSecurityDescriptor: {}\n", access.0);
         std::fs::write(&ldif, record).unwrap();
         run(self.local("ldbmodify").arg(ldif), "");
     }
@@ -313,8 +312,7 @@ impl Drop for Samba {
     }
 }
 
-const PACKAGES: &str =
-    "Debian: apt-get install samba samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind ldb-tools ldap-utils";
+const PACKAGES: &str = "Debian: apt-get install samba samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind ldb-tools ldap-utils";
 
 fn kill_group(child: &Child, signal: &str) {
     run(Command::new("kill").args(["-s", signal, "--", &format!("-{}", child.id())]), "");

@@ -174,7 +174,10 @@ impl Patient<'_> {
         let is_needed = |name: &String| needed && name == "SIPIdentityPassword";
         let excess: Vec<String> = readable.iter().filter(|name| !is_needed(name)).cloned().collect();
         if excess.is_empty() {
-            found.ok("excess", if readable.is_empty() { "no passwords can be read" } else { "SIPIdentityPassword can be read, which digest needs" });
+            found.ok(
+                "excess",
+                if readable.is_empty() { "no passwords can be read" } else { "SIPIdentityPassword can be read, which digest needs" },
+            );
         } else {
             found.warn("excess", format!("the account can read {}", excess.join(", ")), TAKE_AWAY);
         }

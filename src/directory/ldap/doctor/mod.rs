@@ -70,7 +70,9 @@ pub(in crate::directory) async fn examine(options: &LdapOptions, wants: &Wants) 
 fn dns(found: &mut Examined, located: &Located) {
     for lookup in &located.lookups {
         match &lookup.found {
-            Ok(records) if records.is_empty() => found.note("dns", format!("{} has no SRV records", lookup.name), "none is needed if others have"),
+            Ok(records) if records.is_empty() => {
+                found.note("dns", format!("{} has no SRV records", lookup.name), "none is needed if others have")
+            }
             Ok(records) => found.ok("dns", format!("{}: {}", lookup.name, records.join(", "))),
             Err(why) => found.warn("dns", why.clone(), "check the name servers in /etc/resolv.conf, or set directory.nameservers"),
         }
@@ -102,7 +104,11 @@ fn advice(found: &mut Examined, options: &LdapOptions, located: &Located) {
         );
     }
     if matches!(options.bind, Bind::Anonymous) {
-        found.note("advice", "the login is anonymous: everybody may read what Dialcast reads", "give Dialcast an account: directory.bind_dn");
+        found.note(
+            "advice",
+            "the login is anonymous: everybody may read what Dialcast reads",
+            "give Dialcast an account: directory.bind_dn",
+        );
     }
 }
 
@@ -212,7 +218,8 @@ async fn approach(found: &mut Examined, options: &LdapOptions, server: &ServerUr
     let took = begun.elapsed();
     let seen = shown.seen();
     if options.has_tls() {
-        let trusted = options.tls.ca_file.as_ref().map_or_else(|| "this system's authorities".to_owned(), |path| path.display().to_string());
+        let trusted =
+            options.tls.ca_file.as_ref().map_or_else(|| "this system's authorities".to_owned(), |path| path.display().to_string());
         if opened.is_ok() {
             found.ok("tls", format!("TLS {}, and the certificate is good for {}", seen.version.unwrap_or("1.2 or later"), server.host()));
             found.took(took);

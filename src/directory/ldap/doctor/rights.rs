@@ -53,11 +53,16 @@ impl Patient<'_> {
     async fn users(&mut self, found: &mut Examined, base: &str) -> Result<(), LdapFailure> {
         let wanted: Vec<&str> = self.wants.addresses.iter().map(String::as_str).collect();
         let attributes = [["objectClass", "cn", "uid"].as_slice(), &wanted].concat();
-        let entries = self.ask((base, Scope::Subtree, USERS), Asking { most: LOOKED_AT, attributes: &attributes, ..Asking::default() }).await?;
+        let entries =
+            self.ask((base, Scope::Subtree, USERS), Asking { most: LOOKED_AT, attributes: &attributes, ..Asking::default() }).await?;
         let users: Vec<&Attributes> = entries.iter().map(|(_, held)| held).filter(|held| Kind::of(held) == Kind::User).collect();
         let addressed = users.iter().filter(|held| wanted.iter().any(|name| held.has(name))).count();
         if users.is_empty() {
-            found.warn("read", format!("no user below {base} is to be seen"), "let the account read the users, with their objectClass; or check the base DN");
+            found.warn(
+                "read",
+                format!("no user below {base} is to be seen"),
+                "let the account read the users, with their objectClass; or check the base DN",
+            );
         } else if addressed == 0 {
             found.warn(
                 "read",
@@ -74,8 +79,12 @@ impl Patient<'_> {
     async fn groups(&mut self, found: &mut Examined, base: &str) -> Result<(), LdapFailure> {
         let attributes = ["objectClass", "member", "uniqueMember", "memberUid", "member;range=0-0"];
         // One by one would be kinder to huge groups, and slower: a few are enough.
-        let entries = self.ask((base, Scope::Subtree, GROUPS), Asking { most: 20, attributes: &attributes, names_only: true, ..Asking::default() }).await?;
-        let has_members = |held: &Attributes| held.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("member") || name.eq_ignore_ascii_case("uniqueMember"));
+        let entries = self
+            .ask((base, Scope::Subtree, GROUPS), Asking { most: 20, attributes: &attributes, names_only: true, ..Asking::default() })
+            .await?;
+        let has_members = |held: &Attributes| {
+            held.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("member") || name.eq_ignore_ascii_case("uniqueMember"))
+        };
         let full = entries.iter().filter(|(_, held)| has_members(held)).count();
         if entries.is_empty() {
             found.note("read", "no group is to be seen", "if there are groups that policies name, let the account read them");
@@ -112,8 +121,16 @@ impl Patient<'_> {
         let entries = self.ask(query, Asking { most: LOOKED_AT, attributes: &["objectClass"], ..Asking::default() }).await?;
         let subnets = entries.iter().filter(|(_, attributes)| attributes.has_class("subnet")).count();
         match entries.len().saturating_sub(subnets) {
-            0 => found.warn("read", format!("{sites} cannot be read: policies of sites reach nobody"), "let the account read it; every account of the domain may, by default"),
-            sites if subnets == 0 => found.note("read", format!("sites: {sites}, and no subnet"), "give the sites subnets, if policies of sites are to reach phones"),
+            0 => found.warn(
+                "read",
+                format!("{sites} cannot be read: policies of sites reach nobody"),
+                "let the account read it; every account of the domain may, by default",
+            ),
+            sites if subnets == 0 => found.note(
+                "read",
+                format!("sites: {sites}, and no subnet"),
+                "give the sites subnets, if policies of sites are to reach phones",
+            ),
             sites => found.ok("read", format!("sites: {sites}, subnets: {subnets}")),
         }
         Ok(())
@@ -132,7 +149,11 @@ impl Patient<'_> {
         let entries = self.ask((&log, Scope::Base, "(objectClass=*)"), asking).await?;
         if entries.is_empty() {
             let remedy = "let the account read it: an aci on cn=changelog (docs/389ds.md)";
-            found.warn("read", format!("{log} cannot be read: what was deleted while the connection was cut is seen only in a full list"), remedy);
+            found.warn(
+                "read",
+                format!("{log} cannot be read: what was deleted while the connection was cut is seen only in a full list"),
+                remedy,
+            );
         } else {
             found.ok("read", log);
         }
@@ -154,7 +175,11 @@ impl Patient<'_> {
             );
         }
         if !has("entryUUID") {
-            found.fail("read", format!("entryUUID of {context} may not be read"), "let the account read entryUUID of every entry: `by dn.exact=\"ACCOUNT\" read`");
+            found.fail(
+                "read",
+                format!("entryUUID of {context} may not be read"),
+                "let the account read entryUUID of every entry: `by dn.exact=\"ACCOUNT\" read`",
+            );
         }
         Ok(())
     }
