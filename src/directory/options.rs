@@ -157,6 +157,12 @@ pub struct Timers {
     pub sweep: Duration,
     /// How often to read everything anew (1 day): what came into sight because rights were given back is told by nobody.
     pub relist: Duration,
+    /// How often all ids and versions are compared with what was told (1 h); not at all.
+    pub compare_every: Option<Duration>,
+    /// How often the dialect `poll` asks for changes (5 s).
+    pub poll_every: Duration,
+    /// How far back `poll` asks each time (2 min): the clocks of the servers that take changes may differ by so much.
+    pub poll_overlap: Duration,
     /// The pause before the first try to reconnect (100 ms); it doubles with each failure.
     pub backoff_min: Duration,
     /// The longest pause (30 s).
@@ -173,6 +179,9 @@ impl Default for Timers {
             poll: Duration::from_secs(1),
             sweep: Duration::from_secs(300),
             relist: Duration::from_secs(86_400),
+            compare_every: Some(Duration::from_secs(3600)),
+            poll_every: Duration::from_secs(5),
+            poll_overlap: Duration::from_secs(120),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
         }

@@ -77,6 +77,7 @@ impl Renderer {
     pub fn answer(&mut self, resource: &Resource, answer: &Answer) -> Document {
         match answer {
             Answer::User(resolved) => self.profile(resolved),
+            Answer::Disabled(aor) => self.plain(&Profile::new(aor.clone(), [])),
             Answer::Part(part) => {
                 self.plain(&Profile::new(resource, part.iter().map(|(setting, decision)| (*setting, decision.values.to_vec()))))
             }

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::addresses::{Addresses, Claim};
+use super::addresses::{Addresses, Claim, News};
 use super::candidates::{ByContainer, Candidate, by_container, users_of};
 use super::catalogue::Setting;
 use super::device::{DeviceId, Devices};
-use super::identity::{IdentityConfig, created};
+use super::identity::{IdentityConfig, created, is_disabled};
 use super::impact::{self, Impact};
 use super::layers::{Chain, Layer};
 use super::network::{Network, NetworkMap, Spot};
@@ -76,6 +76,8 @@ pub(crate) struct User {
     /// `None`: no address, so no document.
     pub(crate) resolved: Option<Arc<Resolved>>,
     pub(crate) standing: Standing,
+    /// Whether the directory has disabled the account.
+    pub(super) is_disabled: bool,
     /// What is wrong with the user's own entry: hardly ever anything.
     pub(crate) amiss: Option<Box<Amiss>>,
 }
@@ -92,6 +94,8 @@ pub(crate) struct Amiss {
 pub(crate) enum Standing {
     /// There is no address to publish at.
     NoAddress,
+    /// The account is disabled: an explicit empty profile is published.
+    Disabled,
     /// The user's settings are published.
     Published,
     /// They are not.
@@ -262,6 +266,11 @@ impl Engine {
         users.into_iter()
     }
 
+    /// How many users have a document now.
+    pub fn published(&self) -> usize {
+        self.users.values().filter(|user| user.standing == Standing::Published).count()
+    }
+
     /// Every user whose document is withheld, by id, and why.
     pub fn withheld(&self) -> impl Iterator<Item = (ObjectId, &Withholding)> {
         let mut withheld: Vec<(ObjectId, &Withholding)> = self
@@ -425,8 +434,9 @@ impl Engine {
             standing = old.standing;
         }
         let shared = Arc::clone(&held.set);
+        let is_disabled = is_disabled(&object.attributes);
         let resolved = own.aor.map(|aor| {
-            self.addresses.claim(&aor, Claim::new(id, created(&object.attributes)));
+            self.addresses.claim(&aor, Claim::new(id, created(&object.attributes), is_disabled));
             round.touched.push(aor.clone());
             Arc::new(Resolved { user: id, aor, shared: Arc::clone(&shared), own: own.decisions.into() })
         });
@@ -435,7 +445,7 @@ impl Engine {
         }
         let is_well = own.faults.is_empty() && own.wants.is_empty();
         let amiss = (!is_well).then(|| Box::new(Amiss { faults: own.faults, wants: own.wants }));
-        self.users.insert(id, User { shared, resolved, standing, amiss });
+        self.users.insert(id, User { shared, resolved, standing, is_disabled, amiss });
     }
 
     /// Forgets a user.
@@ -468,45 +478,61 @@ impl Engine {
     /// Decides who owns the addresses that were touched, and tells what differs from what was told before.
     fn settle(&mut self, touched: Vec<Aor>, examined: usize) -> Outcome {
         let mut gone = Vec::new();
+        let mut disabled = Vec::new();
         let mut withheld = Vec::new();
-        let mut resolved: Vec<Arc<Resolved>> = Vec::new();
+        let mut resolved: Vec<(Arc<Resolved>, Option<Arc<Resolved>>)> = Vec::new();
         for aor in touched {
             let Some(address) = self.addresses.get_mut(&aor) else { continue };
             let Some(Claim { user: owner, .. }) = address.owner else {
-                gone.extend(self.addresses.withdraw(&aor).map(|user| UserChange::Gone { user, aor }));
+                gone.extend(self.addresses.withdraw(&aor).map(|(user, before)| {
+                    let remains = self.users.contains_key(&user);
+                    UserChange::Gone { user, aor, remains, before }
+                }));
                 continue;
             };
             for Claim { user, .. } in &address.others {
-                withheld.extend(withhold(&mut self.users, *user, Some(owner)));
+                withheld.extend(withhold(&mut self.users, *user, Some(owner), None));
             }
             let Some(user) = self.users.get_mut(&owner) else { continue };
             let Some(now) = &user.resolved else { continue };
+            if user.is_disabled {
+                user.standing = Standing::Disabled;
+                disabled.extend(address.disable(owner).map(|News { before }| UserChange::Disabled { now: Arc::clone(now), before }));
+                continue;
+            }
             if now.get(Setting::SIP_REGISTRAR).is_none() {
-                withheld.extend(withhold(&mut self.users, owner, None));
+                withheld.extend(withhold(&mut self.users, owner, None, address.told()));
                 continue;
             }
             user.standing = Standing::Published;
-            if address.publish(now) {
-                resolved.push(Arc::clone(now));
+            if let Some(News { before }) = address.publish(now) {
+                resolved.push((Arc::clone(now), before));
             }
         }
-        gone.sort_unstable_by_key(UserChange::user);
-        withheld.sort_unstable_by_key(UserChange::user);
+        for changes in [&mut gone, &mut disabled, &mut withheld] {
+            changes.sort_unstable_by_key(UserChange::user);
+        }
         // Next to each other who are likely to share a set: what is made of it is at hand.
-        let place = |resolved: &Arc<Resolved>| (resolved.shared.container, resolved.user);
+        let place = |(resolved, _): &(Arc<Resolved>, _)| (resolved.shared.container, resolved.user);
         if !resolved.is_sorted_by_key(place) {
             resolved.sort_unstable_by_key(place);
         }
         let mut users = gone;
+        users.extend(disabled);
         users.extend(withheld);
-        users.extend(resolved.into_iter().map(UserChange::Resolved));
+        users.extend(resolved.into_iter().map(|(now, before)| UserChange::Resolved { now, before }));
         Outcome { users, examined, answers: Vec::new() }
     }
 }
 
 /// Notes that a user's document is withheld, for want of a registrar or because the address is another's, and tells it if
 /// that is new.
-fn withhold(users: &mut HashMap<ObjectId, User>, id: ObjectId, owner: Option<ObjectId>) -> Option<UserChange> {
+fn withhold(
+    users: &mut HashMap<ObjectId, User>,
+    id: ObjectId,
+    owner: Option<ObjectId>,
+    before: Option<&Arc<Resolved>>,
+) -> Option<UserChange> {
     let user = users.get_mut(&id)?;
     // As the user's own entry writes it.
     let aor = user.resolved.as_ref()?.aor.clone();
@@ -515,7 +541,8 @@ fn withhold(users: &mut HashMap<ObjectId, User>, id: ObjectId, owner: Option<Obj
         None => Withholding::NoRegistrar { aor },
     };
     let standing = Standing::Withheld(Box::new(why.clone()));
-    (std::mem::replace(&mut user.standing, standing.clone()) != standing).then_some(UserChange::Withheld { user: id, why })
+    let is_news = std::mem::replace(&mut user.standing, standing.clone()) != standing;
+    is_news.then(|| UserChange::Withheld { user: id, why, before: before.cloned() })
 }
 
 impl Stale {

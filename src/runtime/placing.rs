@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::notifying::Command;
 use crate::document::{Document, Renderer};
+use crate::model::Aor;
 use crate::policy::{Answer, DeviceId, Engine, NetworkMap, Resource, Spot};
 use crate::subscription::Ask;
 
@@ -18,60 +17,79 @@ const PUBLISH_MAX: usize = 256;
 pub(super) struct Placing {
     network: Option<Arc<NetworkMap>>,
     devices: HashSet<DeviceId>,
+    /// Users who were not told what they asked for, or what changed, because what they would lose waits or is held.
+    untold: HashSet<Aor>,
 }
 
 impl Placing {
-    /// Answers questions.
-    pub(super) async fn answer(
-        &self,
+    /// The answers to questions. Of users who are `detained` none: what they would lose waits for somebody to confirm it.
+    pub(super) fn answer(
+        &mut self,
         engine: &mut Engine,
         renderer: &mut Renderer,
         asks: impl Iterator<Item = Ask>,
-        notifier: &mpsc::Sender<Command>,
-    ) {
+        detained: impl Fn(&Aor) -> bool,
+    ) -> Vec<(Resource, Spot, Document)> {
         let mut documents = Vec::new();
         for ask in asks {
             match ask {
                 Ask::Want(resource, spot) => {
-                    let answer = engine.want(&resource, spot);
-                    documents.extend(answer.map(|answer| rendered(renderer, resource, spot, &answer)));
+                    if let Some(answer) = engine.want(&resource, spot)
+                        && self.may_tell(&resource, &detained)
+                    {
+                        documents.push(rendered(renderer, (resource, spot, answer)));
+                    }
                 }
                 Ask::Unwant(resource, spot) => engine.unwant(&resource, spot),
             }
         }
-        if !documents.is_empty() {
-            // A notifier that has stopped needs none.
-            let _ = notifier.send(Command::PublishAt(documents)).await;
+        documents
+    }
+
+    /// Whether a resource's documents go out now.
+    fn may_tell(&mut self, resource: &Resource, detained: impl Fn(&Aor) -> bool) -> bool {
+        match resource {
+            Resource::User(aor) if detained(aor) => {
+                self.untold.insert(aor.clone());
+                false
+            }
+            _ => true,
         }
     }
 
-    /// Tells what an outcome changed for those who asked; then where addresses are now, so that who is elsewhere finds the newest there.
-    pub(super) async fn publish(
+    /// What is to be told of answers that differ; then where addresses are now, so that who is elsewhere finds the newest there.
+    pub(super) fn commands(
         &mut self,
         engine: &Engine,
         renderer: &mut Renderer,
-        answers: Vec<(Resource, Spot, Answer)>,
-        notifier: &mpsc::Sender<Command>,
-    ) {
+        mut answers: Vec<(Resource, Spot, Answer)>,
+        detained: impl Fn(&Aor) -> bool,
+    ) -> Vec<Command> {
+        let mut commands = Vec::new();
+        answers.retain(|(resource, ..)| self.may_tell(resource, &detained));
+        // Whatever was told of them in between is what they have now.
+        for aor in self.untold.extract_if(|aor| !detained(aor)) {
+            answers.extend(engine.answers(&Resource::User(aor)));
+        }
         let mut answers = answers.into_iter().peekable();
         while answers.peek().is_some() {
-            let some = answers.by_ref().take(PUBLISH_MAX);
-            let documents = some.map(|(resource, spot, answer)| rendered(renderer, resource, spot, &answer)).collect();
-            let _ = notifier.send(Command::PublishAt(documents)).await;
+            let documents = answers.by_ref().take(PUBLISH_MAX).map(|answer| rendered(renderer, answer)).collect();
+            commands.push(Command::PublishAt(documents));
         }
         let network = engine.network();
         if self.network.as_ref().is_none_or(|told| !Arc::ptr_eq(told, network)) {
             self.network = Some(Arc::clone(network));
-            let _ = notifier.send(Command::Network(Arc::clone(network))).await;
+            commands.push(Command::Network(Arc::clone(network)));
         }
         if !(engine.devices().count() == self.devices.len() && engine.devices().all(|id| self.devices.contains(id))) {
             self.devices = engine.devices().cloned().collect();
-            let _ = notifier.send(Command::Devices(self.devices.clone())).await;
+            commands.push(Command::Devices(self.devices.clone()));
         }
+        commands
     }
 }
 
-fn rendered(renderer: &mut Renderer, resource: Resource, spot: Spot, answer: &Answer) -> (Resource, Spot, Document) {
-    let document = renderer.answer(&resource, answer);
+fn rendered(renderer: &mut Renderer, (resource, spot, answer): (Resource, Spot, Answer)) -> (Resource, Spot, Document) {
+    let document = renderer.answer(&resource, &answer);
     (resource, spot, document)
 }

@@ -30,6 +30,7 @@ mod places;
 mod reason;
 mod subscribe;
 mod table;
+mod wave;
 
 pub use asking::Ask;
 pub use config::{AuthMode, NotifierConfig, OnTimeout};
@@ -38,6 +39,7 @@ pub use credentials::{Account, Credentials};
 pub use endpoint::{Endpoint, EndpointState};
 pub use notifier::Notifier;
 pub use reason::Reason;
+pub use wave::{Wave, Waves};
 
 #[cfg(test)]
 mod tests;

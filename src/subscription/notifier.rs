@@ -15,9 +15,9 @@ use super::credentials::Credentials;
 use super::endpoint::{self, Endpoint};
 use super::nonce::Nonces;
 use super::pacing::Bucket;
-use super::phase::Input;
 use super::reason::Reason;
 use super::table::{SubscriptionId, Table};
+use super::wave::Waves;
 use crate::document::{Document, profile};
 use crate::model::Aor;
 use crate::policy::{DeviceId, NetworkMap, Resource};
@@ -71,6 +71,7 @@ pub struct Notifier {
     pub(super) bucket: Bucket,
     pub(super) out: VecDeque<Transmit>,
     pub(super) counters: Counters,
+    pub(super) waves: Waves,
     /// Where NOTIFYs are written before their length is known.
     pub(super) scratch: Vec<u8>,
 }
@@ -112,6 +113,7 @@ impl Notifier {
             paced: VecDeque::new(),
             out: VecDeque::new(),
             counters: Counters::default(),
+            waves: Waves::default(),
             scratch: Vec::new(),
         }
     }
@@ -203,7 +205,7 @@ impl Notifier {
         self.tick(now);
         let resource = Resource::User(aor.clone());
         if self.table.publish(&resource, document) {
-            self.for_each(now, &resource, Input::Published);
+            self.tell(now, &resource, |subscription| subscription.spot.is_none());
         }
     }
 
@@ -213,6 +215,21 @@ impl Notifier {
         let resource = Resource::User(aor.clone());
         self.end_all(now, &resource, reason);
         self.table.withdraw(&resource);
+    }
+
+    /// As [`Notifier::withdraw`], with a last document for each subscriber first: a phone that is only told that its subscription ends goes
+    /// on with what it has. Who does not answer now has it when it comes back; who subscribes anew is a stranger.
+    pub fn dismiss(&mut self, now: Instant, aor: &Aor, reason: Reason, farewell: Document) {
+        self.tick(now);
+        let resource = Resource::User(aor.clone());
+        if self.table.leave(&resource, reason, farewell) {
+            self.tell(now, &resource, |_| true);
+        }
+    }
+
+    /// How far changes have come: what is published between [`Waves::begin`] and [`Waves::end`] is followed.
+    pub const fn waves(&mut self) -> &mut Waves {
+        &mut self.waves
     }
 
     /// Says, in place of what was said before, which users are known and get no document for now. A document that they have stays;
@@ -265,18 +282,6 @@ impl Notifier {
     pub(super) fn seconds(&self, now: Instant) -> u32 {
         let since = self.epoch.map_or(0, |epoch| now.saturating_duration_since(epoch).as_secs());
         u32::try_from(since).unwrap_or(u32::MAX)
-    }
-
-    /// Every subscription that has the document without regard to a spot.
-    fn for_each(&mut self, now: Instant, resource: &Resource, input: Input) {
-        let mut next = self.table.first(resource);
-        while let Some(id) = next {
-            // Before the step, which may remove it.
-            next = self.table.after(id);
-            if self.table.get(id).is_some_and(|subscription| subscription.spot.is_none()) {
-                self.step(now, id, input);
-            }
-        }
     }
 
     pub(super) fn end_all(&mut self, now: Instant, resource: &Resource, reason: Reason) {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::asking::Ask;
 use super::notifier::Notifier;
-use super::phase::Input;
+use super::phase::{Input, Phase};
 use super::reason::Reason;
-use super::table::SubscriptionId;
+use super::table::{Subscription, SubscriptionId};
 use crate::document::Document;
 use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
 
@@ -55,11 +55,16 @@ impl Notifier {
         if !changed {
             return;
         }
+        self.tell(now, resource, |subscription| subscription.spot.as_deref() == Some(spot));
+    }
+
+    /// There is another document for some of the subscriptions to a resource.
+    pub(super) fn tell(&mut self, now: Instant, resource: &Resource, concerned: impl Fn(&Subscription) -> bool) {
         let mut next = self.table.first(resource);
         while let Some(id) = next {
             // Before the step, which may remove it.
             next = self.table.after(id);
-            if self.table.get(id).is_some_and(|subscription| subscription.spot.as_deref() == Some(spot)) {
+            if self.table.get(id).is_some_and(&concerned) {
                 self.arrived(now, id);
             }
         }
@@ -70,6 +75,10 @@ impl Notifier {
         let Some((subscription, record)) = self.table.with_record(id) else { return };
         if record.document_at(subscription.spot.as_deref()).is_none() {
             return;
+        }
+        // It belongs to the change that is being published, if one is.
+        if self.waves.current() != 0 && subscription.phase != Phase::Suspended && !subscription.phase.is_ending() {
+            subscription.wave = self.waves.join(subscription.wave);
         }
         let input = match subscription.waits_until.take() {
             None => Input::Published,

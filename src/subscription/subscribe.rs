@@ -139,7 +139,7 @@ impl Notifier {
             if identity.is_some_and(|identity| identity != aor) || sender.is_none_or(|sender| !same_record(&sender, aor)) {
                 return Err(Answer::new(403));
             }
-            let is_known = self.table.record(&resource).is_some_and(|record| record.document.is_some());
+            let is_known = self.table.record(&resource).is_some_and(|record| record.document.is_some() && record.leaving.is_none());
             // 403 is final for a phone: not for a user who is known, and whose configuration is being repaired. Where the user is there
             // may be one all the same.
             match (is_known, self.withheld.contains(aor), &spot) {

@@ -61,6 +61,8 @@ pub(super) struct Subscription {
     pub(super) failures: u8,
     pub(super) local_cseq: u32,
     pub(super) remote_cseq: u32,
+    /// The wave of changes that it is in; 0: none.
+    pub(super) wave: u32,
     pub(super) expires_at: Instant,
     /// Until when its NOTIFY waits for the document of its spot.
     pub(super) waits_until: Option<Instant>,
@@ -129,6 +131,8 @@ pub(super) struct Record {
     pub(super) document: Option<Document>,
     /// Sorted by spot. Only of spots that somebody subscribes from.
     variants: Vec<Variant>,
+    /// The document is a farewell: each subscription ends, for this reason, once it has it.
+    pub(super) leaving: Option<Reason>,
     first: Option<u32>,
     pub(super) subscriptions: usize,
 }
@@ -146,7 +150,9 @@ impl Record {
     /// The newest version for a spot. Never that of another: it would bring somebody the emergency location of another site.
     pub(super) fn document_at(&self, spot: Option<&Spot>) -> Option<&Document> {
         match spot {
+            // A farewell is for everybody.
             None => self.document.as_ref(),
+            _ if self.leaving.is_some() => self.document.as_ref(),
             Some(spot) => self.variants.get(self.find(spot).ok()?)?.document.as_ref(),
         }
     }
@@ -225,6 +231,7 @@ impl Table {
     pub(super) fn publish(&mut self, resource: &Resource, document: Document) -> bool {
         let known = self.by_resource.get(resource).and_then(|index| self.records.get_mut(*index));
         if let Some(record) = known {
+            record.leaving = None;
             return replace(&mut record.document, document);
         }
         if let Some(index) = self.new_record(resource)
@@ -243,7 +250,8 @@ impl Table {
     }
 
     fn new_record(&mut self, resource: &Resource) -> Option<u32> {
-        let record = Record { resource: resource.clone(), document: None, variants: Vec::new(), first: None, subscriptions: 0 };
+        let record =
+            Record { resource: resource.clone(), document: None, leaving: None, variants: Vec::new(), first: None, subscriptions: 0 };
         let index = self.records.insert(record)?;
         self.by_resource.insert(resource.clone(), index);
         Some(index)
@@ -257,6 +265,19 @@ impl Table {
             record.variants.iter_mut().for_each(|variant| variant.document = None);
         }
         self.forget_if_unused(index);
+    }
+
+    /// Puts a farewell in the place of a record's document. False: nobody subscribes to it, and it is forgotten.
+    pub(super) fn leave(&mut self, resource: &Resource, reason: Reason, farewell: Document) -> bool {
+        let known = self.by_resource.get(resource).and_then(|index| self.records.get_mut(*index));
+        let Some(record) = known.filter(|record| record.first.is_some()) else {
+            self.withdraw(resource);
+            return false;
+        };
+        (record.document, record.leaving) = (Some(farewell), Some(reason));
+        // Should the address be somebody else's tomorrow, these are not.
+        record.variants.iter_mut().for_each(|variant| variant.document = None);
+        true
     }
 
     /// The first subscription to a record; [`Table::after`] gives the others.
@@ -311,6 +332,7 @@ impl Table {
             failures: 0,
             local_cseq: 0,
             remote_cseq: beginning.remote_cseq,
+            wave: 0,
             expires_at: beginning.expires_at,
             waits_until: None,
             retry_at: None,
@@ -412,7 +434,7 @@ impl Table {
 
     fn forget_if_unused(&mut self, index: u32) {
         if let Some(record) = self.records.get(index)
-            && record.document.is_none()
+            && (record.document.is_none() || record.leaving.is_some())
             && record.first.is_none()
         {
             self.by_resource.remove(&record.resource);

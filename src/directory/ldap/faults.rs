@@ -18,13 +18,15 @@ pub(super) struct Faults {
     hidden: BTreeMap<String, Fault>,
     /// Servers that are better placed than the one in use.
     passed_over: Vec<Fault>,
+    /// Why the last comparison of everything came to no end.
+    uncompared: Option<Fault>,
     changed: bool,
 }
 
 impl Faults {
     pub(super) fn new(url: String) -> Self {
         let (names, references) = (BTreeMap::new(), BTreeMap::new());
-        Self { url, names, references, hidden: BTreeMap::new(), passed_over: Vec::new(), changed: false }
+        Self { url, names, references, hidden: BTreeMap::new(), passed_over: Vec::new(), uncompared: None, changed: false }
     }
 
     fn fault(&self, severity: Severity, code: &'static str, what: String, remedy: &str) -> Fault {
@@ -112,10 +114,20 @@ impl Faults {
         }
     }
 
+    /// Everything was compared with what was told; or could not be, and why.
+    pub(super) fn uncompared(&mut self, failure: Option<&LdapFailure>) {
+        let fault = failure.map(|failure| {
+            let what = format!("the comparison of all ids and versions came to no end: {failure}");
+            self.fault(Severity::Warning, "ldap.compare", what, &failure.remedy())
+        });
+        self.changed |= fault != self.uncompared;
+        self.uncompared = fault;
+    }
+
     /// All of them, if there was a change since they were last taken.
     pub(super) fn take(&mut self) -> Option<Vec<Fault>> {
         let named = self.passed_over.iter().chain(self.names.values());
-        let list = || named.chain(self.references.values()).chain(self.hidden.values()).cloned().collect();
+        let list = || named.chain(self.references.values()).chain(self.hidden.values()).chain(&self.uncompared).cloned().collect();
         let taken = self.changed.then(list);
         self.changed = false;
         taken

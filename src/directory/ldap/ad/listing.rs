@@ -20,7 +20,7 @@ impl Ad<'_> {
         self.usn = highest(&mut self.wire, self.options.timers.ping_timeout).await?;
         self.witnesses.clear();
         self.known = Some(HashMap::new());
-        self.outlet.begin();
+        self.outlet.begin(true);
         let mut entries = 0;
         let mut complete = true;
         for part in self.scope.parts.clone() {
