@@ -77,7 +77,7 @@ pub(crate) struct User {
     pub(crate) resolved: Option<Arc<Resolved>>,
     pub(crate) standing: Standing,
     /// Whether the directory has disabled the account.
-    is_disabled: bool,
+    pub(super) is_disabled: bool,
     /// What is wrong with the user's own entry: hardly ever anything.
     pub(crate) amiss: Option<Box<Amiss>>,
 }
