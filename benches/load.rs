@@ -128,7 +128,8 @@ impl Organisation {
         for region in 0..REGIONS {
             let lines = policy(&[&format!("timezone = Europe/{}", ["Berlin", "Paris", "Rome", "Madrid"][region as usize % 4])]);
             let uuid = Self::uuid(b'r', region);
-            writeln!(out, "dn: ou=Region {region},dc=corp,dc=example\nobjectClass: organizationalUnit\nentryUUID: {uuid}\n{lines}").unwrap();
+            writeln!(out, "dn: ou=Region {region},dc=corp,dc=example\nobjectClass: organizationalUnit\nentryUUID: {uuid}\n{lines}")
+                .unwrap();
             writeln!(
                 out,
                 "dn: cn=proxy,ou=Region {region},dc=corp,dc=example\nobjectClass: dialcastServer\nentryUUID: {}\ndialcastRole: outbound-proxy\n\
@@ -182,7 +183,13 @@ impl Organisation {
             Self::group(out, next(), &format!("People of Region {region}"), lines, people);
         }
         let regions = (0..REGIONS).map(|region| group_dn(&format!("Teams of Region {region}")));
-        Self::group(out, next(), "Everybody", "objectClass: dialcastPolicy\ndialcastSetting: support.uri = https://help.corp.example/\n", regions);
+        Self::group(
+            out,
+            next(),
+            "Everybody",
+            "objectClass: dialcastPolicy\ndialcastSetting: support.uri = https://help.corp.example/\n",
+            regions,
+        );
     }
 }
 
@@ -351,10 +358,22 @@ fn main() {
     let per_user = |octets: i64| octets as f64 / f64::from(users);
     let attributes = i64::try_from(attributes).unwrap();
     println!();
-    println!("everything             {:>8.1} s wall, {:.1} s cpu   target: under 30 s", (done.at - loading.at).as_secs_f64(), done.cpu_s - loading.cpu_s);
-    println!("attributes kept        {:>8.0} octets a user, with {:.1} memberships each", per_user(attributes), per_user(i64::try_from(members).unwrap()));
+    println!(
+        "everything             {:>8.1} s wall, {:.1} s cpu   target: under 30 s",
+        (done.at - loading.at).as_secs_f64(),
+        done.cpu_s - loading.cpu_s
+    );
+    println!(
+        "attributes kept        {:>8.0} octets a user, with {:.1} memberships each",
+        per_user(attributes),
+        per_user(i64::try_from(members).unwrap())
+    );
     println!("store beyond           {:>8.0} octets a user", per_user(in_store - attributes));
-    println!("engine                 {:>8.0} octets a user ({:.0} while its outcome is handed over)", per_user(in_engine), per_user(with_outcome));
+    println!(
+        "engine                 {:>8.0} octets a user ({:.0} while its outcome is handed over)",
+        per_user(in_engine),
+        per_user(with_outcome)
+    );
     println!("store and engine beyond{:>8.0} octets a user   target: under 1000", per_user(in_store - attributes + in_engine));
     println!("documents              {:>8.0} octets a user ({} octets each)", per_user(in_documents), octets / users as usize);
     println!("progress was told {progress} times");

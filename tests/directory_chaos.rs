@@ -101,7 +101,8 @@ fn source(address: std::net::SocketAddr) -> Source {
 /// Every object with its name and attributes, in a form that can be compared and read.
 fn shown(store: &Store) -> Vec<String> {
     let snapshot = store.snapshot();
-    let value = |values: dialcast::model::Values<'_>| values.iter().map(|v| String::from_utf8_lossy(v).into_owned()).collect::<Vec<_>>().join("|");
+    let value =
+        |values: dialcast::model::Values<'_>| values.iter().map(|v| String::from_utf8_lossy(v).into_owned()).collect::<Vec<_>>().join("|");
     let mut all: Vec<String> = snapshot
         .iter()
         .map(|object| {

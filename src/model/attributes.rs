@@ -222,9 +222,11 @@ impl Eq for Attributes {}
 impl fmt::Debug for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.iter().map(|(name, values)| {
-                (name, format!("{} values, {} octets", values.len(), values.iter().map(<[u8]>::len).sum::<usize>()))
-            }))
+            .entries(
+                self.iter().map(|(name, values)| {
+                    (name, format!("{} values, {} octets", values.len(), values.iter().map(<[u8]>::len).sum::<usize>()))
+                }),
+            )
             .finish()
     }
 }

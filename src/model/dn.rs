@@ -247,7 +247,9 @@ pub(crate) fn plain_key(text: &str) -> Option<String> {
     let value = value.as_bytes().get(1..)?;
     let is_plain = |pair: &[u8]| match pair {
         [b' ', b' '] => false,
-        [_, b] => matches!(b, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b' ' | b'.' | b'-' | b'_' | b'@' | b'\'' | b'(' | b')' | b'/' | b'&'),
+        [_, b] => {
+            matches!(b, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b' ' | b'.' | b'-' | b'_' | b'@' | b'\'' | b'(' | b')' | b'/' | b'&')
+        }
         _ => true,
     };
     let ends = value.first()?.is_ascii_alphanumeric() && value.last()?.is_ascii_alphanumeric();

@@ -15,6 +15,7 @@ mod find;
 mod grammar;
 mod identity;
 mod impact;
+mod kept;
 mod layers;
 mod network;
 mod object;

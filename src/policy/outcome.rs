@@ -1,5 +1,6 @@
 //! What a load or an update changed for users.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ pub struct Outcome {
     /// Gone first, then withheld, by user; then resolved, by container and user. Only users for whom
     /// something differs.
     pub users: Vec<UserChange>,
+    /// Whose settings differ too, and come [part by part](super::Engine::part): a million of them need not be there at once. In the order
+    /// in which the resolved ones are.
+    pub later: VecDeque<ObjectId>,
     /// How many users were resolved anew to find that out.
     pub examined: usize,
     /// What differs for those that are wanted at a spot ([`Engine::want`](super::Engine::want)).

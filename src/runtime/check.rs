@@ -49,7 +49,7 @@ pub fn run(flags: &Flags, strict: bool, json: bool) -> Result<ExitCode, Failed> 
     found.extend(read.faults);
     found.extend(engine.faults());
     if let Some(book) = &mut book {
-        engine.users().for_each(|user| book.put(&read.snapshot, user));
+        engine.users().for_each(|user| book.put(&read.snapshot, &user));
         book.changed();
         found.extend(book.faults());
     }
@@ -58,7 +58,7 @@ pub fn run(flags: &Flags, strict: bool, json: bool) -> Result<ExitCode, Failed> 
     let answer = Answer {
         directory: source.to_string(),
         objects: read.snapshot.len(),
-        users: engine.users().count(),
+        users: engine.published().count(),
         errors,
         warnings,
         notes,

@@ -259,7 +259,7 @@ mod tests {
         let mut engine = Engine::new(PolicyConfig::default());
         engine.load(snapshot);
         let mut book = CredentialBook::open(config).unwrap();
-        engine.users().for_each(|user| book.put(snapshot, user));
+        engine.users().for_each(|user| book.put(snapshot, &user));
         book
     }
 

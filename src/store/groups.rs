@@ -110,11 +110,7 @@ impl Groups {
         }
         let hash = name.hash64();
         let has = |id: &ObjectId| tree.get(*id).is_some_and(|object| object.attributes.texts("uid").any(|uid| Name::of_uid(uid) == *name));
-        self.uids
-            .range::<_, (u64, ObjectId)>((hash, LOWEST)..)
-            .take_while(|(of, _)| *of == hash)
-            .map(|(_, id)| *id)
-            .find(|id| has(id))
+        self.uids.range::<_, (u64, ObjectId)>((hash, LOWEST)..).take_while(|(of, _)| *of == hash).map(|(_, id)| *id).find(|id| has(id))
     }
 
     pub(crate) fn add_uid(&mut self, uid: &Name, id: ObjectId) {

@@ -42,8 +42,7 @@ impl Tree {
     /// Adds an object that has no place yet.
     pub(crate) fn add(&mut self, id: ObjectId, rdn: Rdn, kind: Kind, attributes: Attributes, work: &mut Work) {
         let (changed, changed_at) = (Generation::default(), Timestamp::default());
-        let object =
-            Object { id, parent: None, rdn, above: None, kind, attributes, changed, changed_at, glue: false, displaced: false };
+        let object = Object { id, parent: None, rdn, above: None, kind, attributes, changed, changed_at, glue: false, displaced: false };
         work.touched.insert(id);
         self.objects.insert(id, Arc::new(object));
     }

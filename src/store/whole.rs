@@ -59,7 +59,8 @@ pub(super) fn of_list(mut batch: Batch, renames: u64, generation: Generation, at
     groups.fill(memberships(&tree, &groups));
     for group in tree.objects.values().filter(|object| object.kind == Kind::Group) {
         groups.resolved.insert(group.id, renames);
-        let mut joined: Vec<ObjectId> = groups.names(group.id).filter(|(_, held)| !held.again).filter_map(|(_, held)| held.object).collect();
+        let mut joined: Vec<ObjectId> =
+            groups.names(group.id).filter(|(_, held)| !held.again).filter_map(|(_, held)| held.object).collect();
         joined.sort_unstable();
         if !joined.is_empty() {
             changes.push(Change::Members { group: group.id, joined, left: Vec::new() });

@@ -231,7 +231,10 @@ mod tests {
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"cn=Anna,dc=x")), &state(control.clone())) else { panic!() };
         assert_eq!((entry.state, entry.id, entry.dn), (State::Modify, ObjectId::from_bytes(ID), Ok("cn=Anna,dc=x".parse().unwrap())));
         assert_eq!((entry.cookie, entry.has_below), (Some(b"csn=1".to_vec()), Some(true)));
-        assert_eq!((entry.attributes.text("cn"), entry.attributes.values("photo").first().unwrap()), (Some("Anna"), b"\xff\x00".as_slice()));
+        assert_eq!(
+            (entry.attributes.text("cn"), entry.attributes.values("photo").first().unwrap()),
+            (Some("Anna"), b"\xff\x00".as_slice())
+        );
         assert!(!entry.attributes.has("hasSubordinates"));
         // A name that cannot be read does not lose the entry.
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"nonsense")), &state(control)) else { panic!() };

@@ -80,7 +80,8 @@ fn speaking_for(snapshot: &Snapshot, id: ObjectId, carrier: Carrier, layer: usiz
     own.chain(inside)
         .map(|object| {
             let attributes = &object.attributes;
-            let binding = if object.kind == Kind::Policy { attributes.values("serviceBindingInformation") } else { attributes.values("nothing") };
+            let binding =
+                if object.kind == Kind::Policy { attributes.values("serviceBindingInformation") } else { attributes.values("nothing") };
             let lines = attributes.values("dialcastSetting").iter().chain(binding);
             Speaker { layer, is_container: carrier == Carrier::Container, policy: read(Some(object.id), carrier, lines) }
         })
