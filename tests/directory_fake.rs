@@ -137,10 +137,9 @@ async fn a_cookie_that_comes_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dialect_that_cannot_be_trusted() {
-    let fake = FakeLdap::start("389 Project", &[], |_, _| list()).await;
-    let fault = read(source(&fake)).await.unwrap_err().faults().remove(0);
-    assert_eq!(fault.what, "389 Project does not offer Content Synchronization (RFC 4533) in a way that can be trusted");
-    assert!(fault.remedy.contains("syncprov"));
-    assert_eq!(fake.searches(), 0);
+async fn a_389_without_a_changelog_is_read_in_full_each_time() {
+    let fake = FakeLdap::start("389 Project", &[1, 2], |_, _| list()).await;
+    let mut feed = Watcher::start(source(&fake), None);
+    assert_eq!(shown(&feed.refresh().await), ["init", "list dc=x", "list cn=a,dc=x", "done, sweep"]);
+    assert_eq!(feed.cookie, None);
 }

@@ -59,6 +59,14 @@ enum Command {
         #[command(flatten)]
         source: SourceArgs,
     },
+    /// What to run first: DNS, TLS, clock, login, the account's rights and its too many, of every server, with remedies.
+    ///
+    /// Nothing is written to the directory, not even to see whether it could be.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor {
+        #[command(flatten)]
+        source: SourceArgs,
+    },
     /// Faults of the configuration and the directory, with their places and remedies.
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
@@ -92,6 +100,14 @@ Examples:
 
 Exit codes: 0 no errors (warnings and notes may be shown), 1 errors, or with --strict warnings.";
 
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  dialcast doctor --config /etc/dialcast/dialcast.toml
+  dialcast doctor --directory ldaps:///dc=corp,dc=example
+  dialcast doctor --config /etc/dialcast/dialcast.toml --json
+
+Exit codes: 0 nothing failed (there may be warnings), 1 something failed.";
+
 #[derive(Debug, Args)]
 struct SourceArgs {
     /// The configuration, a TOML file; examples/dialcast.toml shows every key
@@ -109,7 +125,14 @@ impl SourceArgs {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and the version are answers; what is wrong with a command line is told as its reader wants it.
+        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => {
+            return runtime::misused(&error.to_string());
+        }
+        Err(error) => error.exit(),
+    };
     let json = cli.json;
     let outcome = match cli.command {
         Command::Serve { source, listen, state } => runtime::serve::run(&Flags { listen, state, ..source.flags() }, json),
@@ -117,6 +140,7 @@ fn main() -> ExitCode {
         Command::Explain { user, setting, address, source } => {
             runtime::explain::run(&source.flags(), &user, setting.as_deref(), address, json)
         }
+        Command::Doctor { source } => runtime::doctor::run(&source.flags(), json),
         Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
     };
     runtime::exit(outcome, json)

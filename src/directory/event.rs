@@ -56,6 +56,16 @@ impl fmt::Debug for Cookie {
     }
 }
 
+/// What a receiver has already.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resume {
+    /// The cookie that was stored together with the state.
+    pub cookie: Option<Cookie>,
+    /// The ids of the state's entries, glue left out: what the server has beside them was never told, and is read. Not given, the
+    /// feed has to take the server's word.
+    pub known: Option<Vec<ObjectId>>,
+}
+
 /// What a feed reports to the runtime: events, and how the feed itself fares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {

@@ -7,6 +7,7 @@
 mod attributes;
 mod error;
 mod event;
+mod examine;
 pub mod ldap;
 pub mod ldif;
 mod options;
@@ -15,7 +16,8 @@ mod server_url;
 
 pub use attributes::ATTRIBUTES;
 pub use error::DirectoryError;
-pub use event::{Cookie, Entry, Event, Report};
+pub use event::{Cookie, Entry, Event, Report, Resume};
+pub use examine::{Examined, Finding, Verdict, Wants, examine};
 pub use ldap::Dialect;
 pub use options::{
     Bind, ClientCertificate, LdapOptions, LdifOptions, LocateOptions, OptionsError, Source, SourceError, Timers, TlsOptions,
@@ -34,6 +36,14 @@ use crate::model::Fault;
 pub async fn watch(source: Source, resume: Option<Cookie>, out: mpsc::Sender<Report>) {
     match source {
         Source::Ldif(options) => ldif::watch(options, resume, out).await,
+        Source::Ldap(options) => ldap::watch(options, Resume { cookie: resume, known: None }, out).await,
+    }
+}
+
+/// The same for a receiver that has a state already.
+pub async fn go_on(source: Source, resume: Resume, out: mpsc::Sender<Report>) {
+    match source {
+        Source::Ldif(options) => ldif::watch(options, resume.cookie, out).await,
         Source::Ldap(options) => ldap::watch(options, resume, out).await,
     }
 }

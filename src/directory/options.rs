@@ -151,6 +151,18 @@ pub struct Timers {
     pub ping_timeout: Duration,
     /// How long a refresh may stand still while the server answers pings (60 s): some servers stall at a limit without a word.
     pub refresh_stall: Duration,
+    /// How often to ask for changes without having been told of any (1 s): a controller may forget to tell.
+    pub poll: Duration,
+    /// How often to list the ids of all entries where deletions are not told (5 min).
+    pub sweep: Duration,
+    /// How often to read everything anew (1 day): what came into sight because rights were given back is told by nobody.
+    pub relist: Duration,
+    /// How often all ids and versions are compared with what was told (1 h); not at all.
+    pub compare_every: Option<Duration>,
+    /// How often the dialect `poll` asks for changes (5 s).
+    pub poll_every: Duration,
+    /// How far back `poll` asks each time (2 min): the clocks of the servers that take changes may differ by so much.
+    pub poll_overlap: Duration,
     /// The pause before the first try to reconnect (100 ms); it doubles with each failure.
     pub backoff_min: Duration,
     /// The longest pause (30 s).
@@ -164,9 +176,22 @@ impl Default for Timers {
             ping_interval: Duration::from_secs(5),
             ping_timeout: Duration::from_secs(10),
             refresh_stall: Duration::from_secs(60),
+            poll: Duration::from_secs(1),
+            sweep: Duration::from_secs(300),
+            relist: Duration::from_secs(86_400),
+            compare_every: Some(Duration::from_secs(3600)),
+            poll_every: Duration::from_secs(5),
+            poll_overlap: Duration::from_secs(120),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
         }
+    }
+}
+
+impl Timers {
+    /// How soon everything is read anew where rights were changed: admins change several at a time.
+    pub(super) fn relist_soon(&self) -> Duration {
+        self.relist.min(Duration::from_secs(5))
     }
 }
 

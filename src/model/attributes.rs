@@ -116,13 +116,7 @@ impl Attributes {
     /// All values are copied: an entry that is read as a whole is quicker [gathered](Self::gather).
     pub fn add(&mut self, name: &str, values: impl IntoIterator<Item = Vec<u8>>) {
         let name = name.to_ascii_lowercase();
-        let mut list: Vec<(Arc<str>, Vec<Vec<u8>>)> = self
-            .shape
-            .names
-            .iter()
-            .zip(self.iter())
-            .map(|(name, (_, values))| (Arc::clone(name), values.iter().map(<[u8]>::to_vec).collect()))
-            .collect();
+        let mut list = self.list();
         match list.binary_search_by(|(held, _)| (**held).cmp(&*name)) {
             Ok(at) => {
                 if let Some((_, held)) = list.get_mut(at) {
@@ -136,6 +130,12 @@ impl Attributes {
             }
         }
         *self = Self::of(list);
+    }
+
+    /// All names and values, copied.
+    fn list(&self) -> Vec<(Arc<str>, Vec<Vec<u8>>)> {
+        let copy = |(name, (_, values)): (&Arc<str>, (&str, Values<'_>))| (Arc::clone(name), values.iter().map(<[u8]>::to_vec).collect());
+        self.shape.names.iter().zip(self.iter()).map(copy).collect()
     }
 
     /// Takes names and shape from those that many entries share: for whoever keeps entries by the hundred thousand.
@@ -168,6 +168,15 @@ impl Attributes {
     pub fn has_class(&self, class: &str) -> bool {
         let (classes, _) = Values::take(&self.shape.classes);
         classes.iter().any(|c| c.eq_ignore_ascii_case(class.as_bytes()))
+    }
+
+    /// Takes an attribute out, by its name in any case; its values.
+    pub fn remove(&mut self, name: &str) -> Vec<Vec<u8>> {
+        let Some(at) = self.find(name) else { return Vec::new() };
+        let mut list = self.list();
+        let (_, values) = list.remove(at);
+        *self = Self::of(list);
+        values
     }
 
     /// Every attribute, sorted by name.

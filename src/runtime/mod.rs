@@ -13,6 +13,7 @@ use crate::model::Fault;
 
 pub mod check;
 mod credentials;
+pub mod doctor;
 pub mod explain;
 mod faults;
 mod leisure;
@@ -34,6 +35,9 @@ pub enum Failed {
     Other(#[from] anyhow::Error),
 }
 
+/// The exit code of a wrong command line (docs/operations.md).
+const MISUSED: u8 = 2;
+
 /// Prints what went wrong, if anything did, and gives the exit code (docs/operations.md).
 pub fn exit(outcome: Result<ExitCode, Failed>, json: bool) -> ExitCode {
     let failed = match outcome {
@@ -52,6 +56,14 @@ pub fn exit(outcome: Result<ExitCode, Failed>, json: bool) -> ExitCode {
         }
     }
     ExitCode::FAILURE
+}
+
+/// The command line is wrong: says so in JSON (clap's words, without the usage below them), and gives exit code 2.
+pub fn misused(words: &str) -> ExitCode {
+    let error = words.split("\n\n").next().unwrap_or_default().trim().trim_start_matches("error: ");
+    let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
+    tell(&format!("{}\n", serde_json::json!({ "event": "failed", "error": error })));
+    ExitCode::from(MISUSED)
 }
 
 /// Writes a command's answer to standard output. A reader that closed it (`| head`) has what it wanted.

@@ -11,7 +11,7 @@ use super::until;
 use crate::document::Document;
 use crate::model::Aor;
 use crate::net::{Event, Net};
-use crate::subscription::{Credentials, Notifier, Reason};
+use crate::subscription::{CredentialChanges, Notifier, Reason};
 
 /// What the watcher says.
 pub(super) enum Command {
@@ -21,8 +21,8 @@ pub(super) enum Command {
     Withdraw(Vec<Aor>),
     /// These, and no others, are known and get no document for now.
     Withhold(HashSet<Aor>),
-    /// Who may log in.
-    Credentials(Credentials),
+    /// What changed among those who may log in.
+    Credentials(CredentialChanges),
     /// The documents are complete: SUBSCRIBEs are answered from now on.
     Ready(oneshot::Sender<()>),
 }
@@ -99,7 +99,7 @@ fn obey(notifier: &mut Notifier, command: Command) {
             }
         }
         Command::Withhold(aors) => notifier.withhold(aors),
-        Command::Credentials(credentials) => notifier.set_credentials(credentials),
+        Command::Credentials(credentials) => notifier.change_credentials(credentials),
         Command::Ready(told) => {
             notifier.set_ready(true);
             // Nobody waits for it when the daemon is being stopped.

@@ -17,7 +17,7 @@ use super::stop::interrupts;
 use super::watching::{Loaded, Watching};
 use super::{Failed, configuration, environment, notifying, tell, tokio_runtime};
 use crate::config::{Config, Flags, SAMPLE};
-use crate::directory::{self, Cookie, LdifOptions, Source};
+use crate::directory::{self, Cookie, LdifOptions, Resume, Source};
 use crate::model::{Fault, Place, Severity};
 use crate::net::{Listen, Net, NetConfig, NetError};
 use crate::policy::Engine;
@@ -72,12 +72,13 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     let kept = state.as_ref().and_then(last_good);
     let engine = Engine::new(config.policy.clone());
     let mut watching = Watching::new(engine, credentials, Quiet::new(config.quiet, config.quiet_max), commands, state, loaded);
-    let mut cookie = None;
+    let mut resume = Resume::default();
     if let Some((snapshot, kept)) = kept {
-        cookie = watching.resume(snapshot, kept).await;
+        resume.known = Some(snapshot.iter().filter(|object| !object.glue).map(|object| object.id).collect());
+        resume.cookie = watching.resume(snapshot, kept).await;
     }
     let mut watching = tokio::spawn(watching.run(received));
-    let mut feed = tokio::spawn(directory::watch(source.clone(), cookie, reports));
+    let mut feed = tokio::spawn(directory::go_on(source.clone(), resume, reports));
 
     let saying = async {
         if let Ok(loaded) = is_loaded.await {

@@ -31,7 +31,7 @@ mod table;
 
 pub use config::{AuthMode, NotifierConfig, OnTimeout};
 pub use counters::Counters;
-pub use credentials::{Account, Credentials};
+pub use credentials::{Account, CredentialChanges, Credentials};
 pub use endpoint::{Endpoint, EndpointState};
 pub use notifier::Notifier;
 pub use reason::Reason;

@@ -14,8 +14,8 @@
 
 use std::time::Duration;
 
-use dialcast::directory::{Cookie, Entry, Event, Report, Source, watch};
-use dialcast::model::{Dn, Fault};
+use dialcast::directory::{Cookie, Entry, Event, Report, Resume, Source, go_on, watch};
+use dialcast::model::{Dn, Fault, ObjectId};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -39,6 +39,13 @@ impl Watcher {
     pub fn with_room(source: Source, resume: Option<Cookie>, room: usize) -> Self {
         let (out, reports) = mpsc::channel(room);
         let task = tokio::spawn(watch(source, resume, out)).abort_handle();
+        Self { reports, task, cookie: None, faults: Vec::new() }
+    }
+
+    /// Goes on from a state with these entries.
+    pub fn go_on(source: Source, cookie: Option<Cookie>, known: Vec<ObjectId>) -> Self {
+        let (out, reports) = mpsc::channel(64);
+        let task = tokio::spawn(go_on(source, Resume { cookie, known: Some(known) }, out)).abort_handle();
         Self { reports, task, cookie: None, faults: Vec::new() }
     }
 

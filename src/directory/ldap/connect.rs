@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ldap3::controls::RawControl;
 use ldap3::exop::WhoAmI;
 use ldap3::result::ExopResult;
 use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, SearchOptions, StdStream};
@@ -17,7 +18,7 @@ use super::tls::{self, Shown};
 use super::wire::Wire;
 use super::{decode, kerberos};
 use crate::directory::{Bind, LdapOptions, ServerUrl, Timers};
-use crate::model::{Attributes, Dn, Secret};
+use crate::model::{Attributes, Dn, Secret, Values};
 
 /// After how much silence the system asks the other side whether it is still there, how often it asks again, and how many times.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
@@ -147,13 +148,20 @@ async fn simple(wire: &mut Wire, limit: Duration, dn: &str, password: &Secret) -
     wire.call("the bind", limit, handle.simple_bind(dn, password.expose())).await
 }
 
+/// Who the server takes us for (RFC 4532): empty when for nobody.
+pub(super) async fn who_am_i(wire: &mut Wire, limit: Duration) -> Result<String, LdapFailure> {
+    let mut handle = wire.handle();
+    let ExopResult(exop, result) = wire.call("the question who we are", limit, handle.extended(WhoAmI)).await?;
+    let name = if result.rc == 0 { exop.val.unwrap_or_default() } else { Vec::new() };
+    let name = String::from_utf8_lossy(&name).into_owned();
+    // Some say `dn:` for nobody.
+    Ok(if name.trim_end() == "dn:" { String::new() } else { name })
+}
+
 /// Whether the server has taken the client certificate of an ldaps connection for a login already: Active Directory does, and
 /// refuses a bind on top (MS-ADTS §5.1.1.2). RFC 4532: who nobody is has an empty name.
 async fn is_known(wire: &mut Wire, limit: Duration) -> Result<bool, LdapFailure> {
-    let mut handle = wire.handle();
-    let ExopResult(exop, result) = wire.call("the question who we are", limit, handle.extended(WhoAmI)).await?;
-    let name = exop.val.unwrap_or_default();
-    Ok(result.rc == 0 && !name.is_empty() && !name.eq_ignore_ascii_case(b"dn:"))
+    Ok(!who_am_i(wire, limit).await?.is_empty())
 }
 
 /// ldap3 sets none of these: without them a dead server, or a firewall that forgot the connection, is not noticed for hours.
@@ -190,6 +198,8 @@ impl RootDse {
             "changelog",
             "firstchangenumber",
             "lastchangenumber",
+            "currentTime",
+            "tokenGroups",
         ];
         let found = search(wire, limit, "the query of the root DSE", ("", Scope::Base, "(objectClass=*)"), 0, &names).await?;
         Ok(Self(found.into_iter().next().map(|(_, attributes)| attributes).unwrap_or_default()))
@@ -200,11 +210,23 @@ impl RootDse {
         let vendor = [self.0.text("vendorName"), self.0.text("vendorVersion")].into_iter().flatten().collect::<Vec<_>>().join(" ");
         if self.0.has_class("OpenLDAProotDSE") {
             "OpenLDAP".to_owned()
+        } else if vendor.is_empty() && self.has_capability("1.2.840.113556.1.4.800") {
+            "Active Directory".to_owned()
         } else if vendor.is_empty() {
             "the server".to_owned()
         } else {
             vendor
         }
+    }
+
+    /// An attribute's values, whatever they are.
+    pub(super) fn values(&self, name: &str) -> Values<'_> {
+        self.0.values(name)
+    }
+
+    /// An attribute's values that are text.
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.texts(name)
     }
 
     /// Whether a control is supported there (RFC 4512 §5.1).
@@ -217,6 +239,16 @@ impl RootDse {
         self.0.texts("supportedCapabilities").any(|held| held == oid)
     }
 
+    /// The first value of an attribute.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.text(name)
+    }
+
+    /// The naming contexts that it holds.
+    pub(super) fn contexts(&self) -> Vec<Dn> {
+        self.0.texts("namingContexts").filter_map(|text| text.parse().ok()).collect()
+    }
+
     /// Whether it is 389 Directory Server or its kin.
     pub(super) fn is_389(&self) -> bool {
         self.0.texts("vendorName").any(|vendor| vendor.contains("389"))
@@ -224,8 +256,10 @@ impl RootDse {
 
     /// The tree to read, and the naming context that it is in, as far as the server tells.
     pub(super) fn base(&self, options: &LdapOptions) -> Result<(Dn, Option<Dn>), LdapFailure> {
-        let contexts: Vec<Dn> = self.0.texts("namingContexts").filter_map(|text| text.parse().ok()).collect();
-        let wanted = options.base.as_ref().or(options.url.base());
+        let contexts = self.contexts();
+        // A domain controller holds several, and says which one is the domain.
+        let domain: Option<Dn> = self.0.text("defaultNamingContext").and_then(|text| text.parse().ok());
+        let wanted = options.base.as_ref().or(options.url.base()).or(domain.as_ref());
         let base = match (wanted, contexts.as_slice()) {
             (Some(base), _) => base.clone(),
             (None, [only]) => only.clone(),
@@ -241,15 +275,40 @@ pub(super) async fn search(
     wire: &mut Wire,
     limit: Duration,
     step: &'static str,
-    (base, scope, filter): (&str, Scope, &str),
+    query: (&str, Scope, &str),
     most: i32,
     attributes: &[&str],
 ) -> Result<Vec<(Vec<u8>, Attributes)>, LdapFailure> {
+    search_with(wire, limit, step, query, Asking { most, attributes, ..Asking::default() }).await
+}
+
+/// What is asked of a search's entries.
+#[derive(Debug, Default)]
+pub(super) struct Asking<'a> {
+    /// At most so many, or, with 0, all.
+    pub(super) most: i32,
+    pub(super) attributes: &'a [&'a str],
+    /// The names of the attributes alone: what must not be seen need not travel.
+    pub(super) names_only: bool,
+    pub(super) controls: Vec<RawControl>,
+}
+
+/// The same, with controls.
+pub(super) async fn search_with(
+    wire: &mut Wire,
+    limit: Duration,
+    step: &'static str,
+    (base, scope, filter): (&str, Scope, &str),
+    asking: Asking<'_>,
+) -> Result<Vec<(Vec<u8>, Attributes)>, LdapFailure> {
     let mut handle = wire.handle();
-    handle.with_search_options(SearchOptions::new().sizelimit(most));
-    let found = wire.call(step, limit, handle.search(base, scope, filter, attributes)).await?;
+    handle.with_search_options(SearchOptions::new().sizelimit(asking.most).typesonly(asking.names_only));
+    if !asking.controls.is_empty() {
+        handle.with_controls(asking.controls);
+    }
+    let found = wire.call(step, limit, handle.search(base, scope, filter, asking.attributes)).await?;
     // RFC 4511 §4.1.9: sizeLimitExceeded (4) says that there are more.
-    if found.1.rc != 0 && (most == 0 || found.1.rc != 4) {
+    if found.1.rc != 0 && (asking.most == 0 || found.1.rc != 4) {
         return Err(LdapFailure::Search { base: base.to_owned(), code: found.1.rc, answer: answer(&found.1) });
     }
     found.0.into_iter().filter(|entry| entry.0.id == 4).map(|entry| decode::entry(entry.0).map_err(LdapFailure::Malformed)).collect()

@@ -5,6 +5,7 @@
 use ldap3::asn1::{PL, StructureTag, TagClass, parse_tag};
 use ldap3::controls::Control;
 
+use super::identity::{Identity, take_version};
 use crate::model::{Attributes, Dn, Names, ObjectId};
 
 /// RFC 4533 §2.3.
@@ -29,13 +30,21 @@ pub(super) enum Message {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SyncEntry {
     pub(super) state: State,
+    pub(super) found: Found,
+    pub(super) cookie: Option<Vec<u8>>,
+}
+
+/// An entry as a search finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
     pub(super) id: ObjectId,
     /// Its name; or, when that cannot be read, its text and the reason.
     pub(super) dn: Result<Dn, (String, String)>,
     pub(super) attributes: Attributes,
+    /// What [`take_version`] gives.
+    pub(super) version: u64,
     /// `hasSubordinates`, where it was asked for. It is not kept: nobody is told when it changes.
     pub(super) has_below: Option<bool>,
-    pub(super) cookie: Option<Vec<u8>>,
 }
 
 /// RFC 4533 §2.3.
@@ -66,12 +75,31 @@ pub(super) fn message(tag: StructureTag, controls: &[Control]) -> Result<Message
             let control = controls.iter().find(|control| control.1.ctype == SYNC_STATE).and_then(|control| control.1.val.as_deref());
             sync_entry(tag, control.ok_or("an entry without its Sync State control")?).map(Message::Entry)
         }
-        19 => {
-            let urls = constructed(tag.payload)?.into_iter().filter_map(|url| primitive(url.payload).ok());
-            Ok(Message::Reference(urls.map(|url| String::from_utf8_lossy(&url).into_owned()).collect::<Vec<_>>().join(" ")))
-        }
+        19 => reference(tag).map(Message::Reference),
         25 => intermediate(tag),
         _ => Ok(Message::Other),
+    }
+}
+
+/// An entry of an ordinary search, with its id.
+pub(super) fn found(tag: StructureTag, identity: Identity) -> Result<Found, Malformed> {
+    let (name, mut attributes, has_below) = parts(tag)?;
+    let id = identity.of(&attributes, &name).ok_or("an entry without its id")?;
+    if identity != Identity::EntryUuid
+        && let Some(attribute) = identity.attribute()
+    {
+        // It is the id already.
+        attributes.remove(attribute);
+    }
+    let version = take_version(&mut attributes);
+    Ok(Found { id, dn: dn(name), attributes, version, has_below })
+}
+
+/// A name; or, when it cannot be read, its text and the reason.
+fn dn(name: Vec<u8>) -> Result<Dn, (String, String)> {
+    match String::from_utf8(name) {
+        Ok(name) => name.parse::<Dn>().map_err(|error| (name, error.to_string())),
+        Err(error) => Err((String::from_utf8_lossy(error.as_bytes()).into_owned(), "not UTF-8".to_owned())),
     }
 }
 
@@ -96,16 +124,10 @@ fn id(octets: &[u8]) -> Result<ObjectId, Malformed> {
 type Parts = (Vec<u8>, Attributes, Option<bool>);
 
 fn parts(tag: StructureTag) -> Result<Parts, Malformed> {
-    // RFC 4511 §4.5.2: SearchResultEntry ::= { objectName, attributes }.
-    let mut parts = constructed(tag.payload)?.into_iter();
-    let name = primitive(parts.next().ok_or("an entry without a name")?.payload)?;
+    let (name, found) = raw(tag)?;
     let mut attributes = Vec::new();
     let mut has_below = None;
-    for attribute in parts.next().map(|tag| constructed(tag.payload)).transpose()?.into_iter().flatten() {
-        let mut attribute = constructed(attribute.payload)?.into_iter();
-        let (Some(kind), Some(values)) = (attribute.next(), attribute.next()) else { return Err("an attribute without its parts") };
-        let kind = String::from_utf8(primitive(kind.payload)?).map_err(|_| "an attribute name that is not text")?;
-        let values = constructed(values.payload)?.into_iter().map(|value| primitive(value.payload)).collect::<Result<Vec<_>, _>>()?;
+    for (kind, values) in found {
         if kind.eq_ignore_ascii_case("hasSubordinates") {
             has_below = values.first().map(|value| value.eq_ignore_ascii_case(b"TRUE"));
         } else {
@@ -115,6 +137,43 @@ fn parts(tag: StructureTag) -> Result<Parts, Malformed> {
     }
     // The store shares names between entries; this one alone has nothing to share.
     Ok((name, Attributes::gather(attributes, &mut Names::default()), has_below))
+}
+
+/// An entry's attributes as they came, options and all.
+pub(super) type RawAttributes = Vec<(String, Vec<Vec<u8>>)>;
+
+/// An entry of an ordinary search: its name and attributes, as they came.
+pub(super) fn raw(tag: StructureTag) -> Result<(Vec<u8>, RawAttributes), Malformed> {
+    // RFC 4511 §4.5.2: SearchResultEntry ::= { objectName, attributes }.
+    let mut parts = constructed(tag.payload)?.into_iter();
+    let name = primitive(parts.next().ok_or("an entry without a name")?.payload)?;
+    let mut attributes = Vec::new();
+    for attribute in parts.next().map(|tag| constructed(tag.payload)).transpose()?.into_iter().flatten() {
+        let mut attribute = constructed(attribute.payload)?.into_iter();
+        let (Some(kind), Some(values)) = (attribute.next(), attribute.next()) else { return Err("an attribute without its parts") };
+        let kind = String::from_utf8(primitive(kind.payload)?).map_err(|_| "an attribute name that is not text")?;
+        let values = constructed(values.payload)?.into_iter().map(|value| primitive(value.payload)).collect::<Result<Vec<_>, _>>()?;
+        attributes.push((kind, values));
+    }
+    Ok((name, attributes))
+}
+
+/// The URLs of a continuation reference (RFC 4511 §4.5.3).
+pub(super) fn reference(tag: StructureTag) -> Result<String, Malformed> {
+    let urls = constructed(tag.payload)?.into_iter().filter_map(|url| primitive(url.payload).ok());
+    Ok(urls.map(|url| String::from_utf8_lossy(&url).into_owned()).collect::<Vec<_>>().join(" "))
+}
+
+/// The cookie of the Paged Results control among a result's controls (RFC 2696 §2), if there is one.
+pub(super) fn page_cookie(controls: &[Control]) -> Result<Option<Vec<u8>>, Malformed> {
+    let Some(value) = control_value(controls, "1.2.840.113556.1.4.319") else { return Ok(None) };
+    let cookie = sequence(value)?.into_iter().nth(1).ok_or("a Paged Results control without a cookie")?;
+    primitive(cookie.payload).map(Some)
+}
+
+/// The value of a control.
+pub(super) fn control_value<'c>(controls: &'c [Control], oid: &str) -> Option<&'c [u8]> {
+    controls.iter().find(|control| control.1.ctype == oid).and_then(|control| control.1.val.as_deref())
 }
 
 fn sync_entry(tag: StructureTag, control: &[u8]) -> Result<SyncEntry, Malformed> {
@@ -130,12 +189,9 @@ fn sync_entry(tag: StructureTag, control: &[u8]) -> Result<SyncEntry, Malformed>
     };
     let id = id(&primitive(control.next().ok_or("a Sync State control without a UUID")?.payload)?)?;
     let cookie = control.next().map(|tag| primitive(tag.payload)).transpose()?;
-    let (name, attributes, has_below) = parts(tag)?;
-    let dn = match String::from_utf8(name) {
-        Ok(name) => name.parse::<Dn>().map_err(|error| (name, error.to_string())),
-        Err(error) => Err((String::from_utf8_lossy(error.as_bytes()).into_owned(), "not UTF-8".to_owned())),
-    };
-    Ok(SyncEntry { state, id, dn, attributes, has_below, cookie })
+    let (name, mut attributes, has_below) = parts(tag)?;
+    let version = take_version(&mut attributes);
+    Ok(SyncEntry { state, found: Found { id, dn: dn(name), attributes, version, has_below }, cookie })
 }
 
 fn sequence(octets: &[u8]) -> Result<Vec<StructureTag>, Malformed> {
@@ -229,8 +285,10 @@ mod tests {
     fn entries() {
         let control = ber(0x30, &[ber(0x0a, &[2]), ber(4, &ID), ber(4, b"csn=1")].concat());
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"cn=Anna,dc=x")), &state(control.clone())) else { panic!() };
-        assert_eq!((entry.state, entry.id, entry.dn), (State::Modify, ObjectId::from_bytes(ID), Ok("cn=Anna,dc=x".parse().unwrap())));
-        assert_eq!((entry.cookie, entry.has_below), (Some(b"csn=1".to_vec()), Some(true)));
+        assert_eq!((entry.state, entry.cookie), (State::Modify, Some(b"csn=1".to_vec())));
+        let entry = entry.found;
+        assert_eq!((entry.id, entry.dn), (ObjectId::from_bytes(ID), Ok("cn=Anna,dc=x".parse().unwrap())));
+        assert_eq!((entry.has_below, entry.version), (Some(true), 0));
         assert_eq!(
             (entry.attributes.text("cn"), entry.attributes.values("photo").first().unwrap()),
             (Some("Anna"), b"\xff\x00".as_slice())
@@ -238,7 +296,7 @@ mod tests {
         assert!(!entry.attributes.has("hasSubordinates"));
         // A name that cannot be read does not lose the entry.
         let Ok(Message::Entry(entry)) = message(structure(&entry_octets(b"nonsense")), &state(control)) else { panic!() };
-        assert_eq!(entry.dn.unwrap_err().0, "nonsense");
+        assert_eq!(entry.found.dn.unwrap_err().0, "nonsense");
     }
 
     #[test]

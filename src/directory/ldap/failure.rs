@@ -256,7 +256,7 @@ impl LdapFailure {
             Self::Base { contexts } if contexts.is_empty() => "write the base DN into directory.url: ldap://HOST/dc=corp,dc=example",
             Self::Base { contexts } => return format!("write one of them into directory.url: {}", contexts.join(", ")),
             Self::Search { code: 4, .. } => {
-                "lift the size limit for the account; on OpenLDAP: `limits dn.exact=\"ACCOUNT\" size=unlimited time=unlimited` in the database"
+                "lift the size limit for the account; on OpenLDAP: `limits dn.exact=\"ACCOUNT\" size=unlimited time=unlimited` in the database; on 389 Directory Server: the account's attributes `nsSizeLimit: -1` and `nsLookThroughLimit: -1`"
             }
             Self::Search { code: 3, .. } => "lift the time limit for the account",
             Self::Search { code: 11, .. } => "lift the administrative limit (look-through limit) for the account",
@@ -410,7 +410,7 @@ mod tests {
         let io = |text: &str| io::Error::other(text.to_owned());
         insta::assert_snapshot!(check(LdapFailure::Connect { address: ([192, 0, 2, 1], 389).into(), source: io("refused") }), @"cannot connect to 192.0.2.1:389: refused; check that the server runs, the port in directory.url, and the firewall");
         insta::assert_snapshot!(check(LdapFailure::Bind { dn: "cn=reader".into(), how: Method::Simple, code: 49, answer: answer(&result(49, "")) }), @"the bind as `cn=reader` was refused: invalidCredentials (49); check directory.bind_dn, and the password in directory.password_file");
-        insta::assert_snapshot!(check(LdapFailure::Search { base: "dc=x".into(), code: 4, answer: answer(&result(4, "")) }), @r#"the search below `dc=x` failed: sizeLimitExceeded (4); lift the size limit for the account; on OpenLDAP: `limits dn.exact="ACCOUNT" size=unlimited time=unlimited` in the database"#);
+        insta::assert_snapshot!(check(LdapFailure::Search { base: "dc=x".into(), code: 4, answer: answer(&result(4, "")) }), @r#"the search below `dc=x` failed: sizeLimitExceeded (4); lift the size limit for the account; on OpenLDAP: `limits dn.exact="ACCOUNT" size=unlimited time=unlimited` in the database; on 389 Directory Server: the account's attributes `nsSizeLimit: -1` and `nsLookThroughLimit: -1`"#);
         insta::assert_snapshot!(check(LdapFailure::Base { contexts: vec!["dc=a".into(), "dc=b".into()] }), @"there is no base DN, and the server has 2 naming contexts; write one of them into directory.url: dc=a, dc=b");
         insta::assert_snapshot!(check(LdapFailure::Options(OptionsError::ClearPassword("192.0.2.1".into()))), @"the password would go to 192.0.2.1 in the clear; use ldaps://, or set directory.starttls = true; or, if the network may see the password, directory.allow_cleartext_password = true");
         insta::assert_snapshot!(LdapFailure::Closed(String::new()).to_fault("ldap://h:389/dc=x"), @"ldap://h:389/dc=x: the connection was closed; look into the server's log if this goes on");

@@ -14,14 +14,19 @@ pub(super) struct Faults {
     url: String,
     names: BTreeMap<ObjectId, Fault>,
     references: BTreeMap<String, Fault>,
+    /// What this account cannot see, by what it is about.
+    hidden: BTreeMap<String, Fault>,
     /// Servers that are better placed than the one in use.
     passed_over: Vec<Fault>,
+    /// Why the last comparison of everything came to no end.
+    uncompared: Option<Fault>,
     changed: bool,
 }
 
 impl Faults {
     pub(super) fn new(url: String) -> Self {
-        Self { url, names: BTreeMap::new(), references: BTreeMap::new(), passed_over: Vec::new(), changed: false }
+        let (names, references) = (BTreeMap::new(), BTreeMap::new());
+        Self { url, names, references, hidden: BTreeMap::new(), passed_over: Vec::new(), uncompared: None, changed: false }
     }
 
     fn fault(&self, severity: Severity, code: &'static str, what: String, remedy: &str) -> Fault {
@@ -46,7 +51,45 @@ impl Faults {
     pub(super) fn clear(&mut self) {
         self.names.clear();
         self.references.clear();
+        self.hidden.clear();
         self.changed = true;
+    }
+
+    /// A part of the directory that the feed can do without cannot be read.
+    pub(super) fn part_hidden(&mut self, top: &str, why: &str) {
+        let what = format!("`{top}` cannot be read: {why}; the sites, subnets and policies in it are not used");
+        let remedy = "let the account read it, as every account of the domain may by default";
+        self.hide("part", top, self.fault(Severity::Warning, "ldap.part-hidden", what, remedy));
+    }
+
+    /// Whether deletions are told; where they are not, of which naming contexts, and how often it is looked for them.
+    pub(super) fn deletions_hidden(&mut self, lacks: Option<(String, u64)>) {
+        match lacks {
+            None => self.changed |= self.hidden.remove("deletions").is_some(),
+            Some((contexts, sweep_s)) => {
+                let what = format!(
+                    "the account may not read CN=Deleted Objects of {contexts}: what is deleted is found by lists, every {sweep_s} s"
+                );
+                let remedy = "let it: `dsacls \"CN=Deleted Objects,DC=…\" /takeownership`, then `dsacls \"CN=Deleted Objects,DC=…\" /G ACCOUNT:LCRP`";
+                self.hide("deletions", "", self.fault(Severity::Warning, "ldap.deletions-hidden", what, remedy));
+            }
+        }
+    }
+
+    /// Whether the server tells of changes; where it does not, how often they are looked for.
+    pub(super) fn not_told(&mut self, poll_ms: Option<u128>) {
+        match poll_ms {
+            None => self.changed |= self.hidden.remove("told").is_some(),
+            Some(poll_ms) => {
+                let what = format!("the server does not tell of changes: they are looked for every {poll_ms} ms");
+                let remedy = "a domain controller allows five notifications on a connection; if this lasts, look into its log";
+                self.hide("told", "", self.fault(Severity::Note, "ldap.not-told", what, remedy));
+            }
+        }
+    }
+
+    fn hide(&mut self, kind: &str, about: &str, fault: Fault) {
+        self.changed |= self.hidden.insert(format!("{kind}{about}"), fault.clone()).as_ref() != Some(&fault);
     }
 
     pub(super) fn bad_name(&mut self, id: ObjectId, text: &str, why: &str) {
@@ -71,9 +114,20 @@ impl Faults {
         }
     }
 
+    /// Everything was compared with what was told; or could not be, and why.
+    pub(super) fn uncompared(&mut self, failure: Option<&LdapFailure>) {
+        let fault = failure.map(|failure| {
+            let what = format!("the comparison of all ids and versions came to no end: {failure}");
+            self.fault(Severity::Warning, "ldap.compare", what, &failure.remedy())
+        });
+        self.changed |= fault != self.uncompared;
+        self.uncompared = fault;
+    }
+
     /// All of them, if there was a change since they were last taken.
     pub(super) fn take(&mut self) -> Option<Vec<Fault>> {
-        let list = || self.passed_over.iter().chain(self.names.values()).chain(self.references.values()).cloned().collect();
+        let named = self.passed_over.iter().chain(self.names.values());
+        let list = || named.chain(self.references.values()).chain(self.hidden.values()).chain(&self.uncompared).cloned().collect();
         let taken = self.changed.then(list);
         self.changed = false;
         taken

@@ -7,14 +7,17 @@ use tokio::sync::mpsc;
 use super::backoff::Backoff;
 use super::failure::LdapFailure;
 use super::session::{End, Session};
-use crate::directory::{Cookie, Event, LdapOptions, Report};
+use crate::directory::{Event, LdapOptions, Report, Resume};
 use crate::model::Fault;
 
 /// Reports the directory and every change of it, until nobody listens.
-pub(in crate::directory) async fn watch(options: LdapOptions, resume: Option<Cookie>, out: mpsc::Sender<Report>) {
+pub(in crate::directory) async fn watch(options: LdapOptions, resume: Resume, out: mpsc::Sender<Report>) {
     let mut random = StdRng::from_os_rng();
     let mut backoff = Backoff::new(&options.timers);
-    let mut session = Session::new(options, resume, out, false);
+    let mut session = Session::new(options, resume.cookie, out, false);
+    if let Some(known) = resume.known {
+        session.outlet.ledger.prime(known);
+    }
     let mut refused = false;
     loop {
         let end = session.run().await;
@@ -23,6 +26,15 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Option<Coo
         }
         let failure = match end {
             End::Unheard | End::Listed => return,
+            // Not again and again: a server whose versions never agree is asked at the pace of failures.
+            End::Relist if session.outlet.refreshed => {
+                session.outlet.cookie = None;
+                continue;
+            }
+            End::Relist => {
+                session.outlet.cookie = None;
+                LdapFailure::Closed(": the server's lists do not agree with each other".to_owned())
+            }
             // The first time there is nothing to wait for.
             End::CookieRefused if !std::mem::replace(&mut refused, true) => {
                 session.outlet.cookie = None;
@@ -80,6 +92,6 @@ pub(in crate::directory) async fn read(options: LdapOptions) -> Result<(Vec<Even
     match tokio::join!(running, collecting) {
         (End::Listed, found) => Ok(found),
         (End::Failed(failure), _) => Err(failure),
-        (End::Unheard | End::CookieRefused, _) => Err(LdapFailure::Closed(" in the middle of the list".to_owned())),
+        (End::Unheard | End::CookieRefused | End::Relist, _) => Err(LdapFailure::Closed(" in the middle of the list".to_owned())),
     }
 }

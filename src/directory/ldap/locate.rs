@@ -30,7 +30,6 @@ const LDAPS_PORT: u16 = 636;
 
 /// One question to the DNS and its answer, for whoever wants to know.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "shown by the doctor")]
 pub(super) struct Lookup {
     pub(super) name: String,
     /// `host:port priority weight`, or why there is none.

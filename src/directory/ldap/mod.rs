@@ -2,17 +2,23 @@
 //!
 //! [`LdapFailure`] says what can go wrong. A failure never means that entries are gone: only a list that was completed does.
 
+mod ad;
 mod backoff;
 mod connect;
 mod decode;
 mod dialect;
+mod doctor;
 mod failure;
 mod faults;
 mod feed;
+mod identity;
 mod kerberos;
+mod ledger;
+mod listing;
 mod locate;
 mod outlet;
 mod queue;
+mod roll;
 mod session;
 mod syncrepl;
 mod tls;
@@ -20,6 +26,7 @@ mod vitals;
 mod wire;
 
 pub use dialect::Dialect;
+pub(super) use doctor::examine;
 pub use failure::LdapFailure;
 pub(super) use feed::{read, watch};
 pub use kerberos::environment as kerberos_environment;

@@ -1,10 +1,14 @@
 //! What outlives a connection: the way to whoever listens, the cookie to go on from, and the faults found so far.
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::decode::Found;
+use super::failure::LdapFailure;
 use super::faults::Faults;
+use super::ledger::Ledger;
 use super::queue::Queue;
-use crate::directory::{Cookie, Event, LdapOptions, Report};
+use crate::directory::{Cookie, Entry, Event, LdapOptions, Report};
 
 /// What every session writes to, whatever its dialect.
 pub(super) struct Outlet {
@@ -17,12 +21,28 @@ pub(super) struct Outlet {
     pub(super) refreshed: bool,
     /// Whether a list is all that is wanted.
     pub(super) list_only: bool,
+    /// What was told.
+    pub(super) ledger: Ledger,
+    /// When everything was last known to be as it was told: a full list, or a comparison.
+    pub(super) compared: Instant,
+    /// Whether the last comparison told of something that vanished.
+    pub(super) swept: bool,
 }
 
 impl Outlet {
     pub(super) fn new(options: &LdapOptions, cookie: Option<Cookie>, out: mpsc::Sender<Report>, list_only: bool) -> Self {
         let faults = Faults::new(options.url.to_string());
-        Self { out, queue: Queue::default(), cookie, faults, refreshed: false, list_only }
+        Self {
+            out,
+            queue: Queue::default(),
+            cookie,
+            faults,
+            refreshed: false,
+            list_only,
+            ledger: Ledger::default(),
+            compared: Instant::now(),
+            swept: false,
+        }
     }
 
     /// Puts a report behind those that wait.
@@ -65,14 +85,64 @@ impl Outlet {
         self.out.closed().await;
     }
 
-    /// A refresh begins: its faults are told anew.
-    pub(super) fn begin(&mut self) {
+    /// Puts an event of one entry behind those that wait, and enters it into the ledger; entries as they are now go by
+    /// [`Self::found`].
+    pub(super) fn event(&mut self, event: Event) {
+        match &event {
+            Event::Delete(id) => {
+                self.faults.good(*id);
+                self.ledger.gone(*id);
+            }
+            Event::InitKeep(id) => self.ledger.kept(*id),
+            _ => {}
+        }
+        self.tell(Report::Event(event));
+    }
+
+    /// Tells an entry as it is now: in a refresh, or by itself. One whose name cannot be read stays as it was.
+    pub(super) fn found(&mut self, entry: Found, refreshing: bool) {
+        let Found { id, dn, attributes, version, .. } = entry;
+        self.ledger.told(id, version);
+        match dn {
+            Ok(dn) => {
+                self.faults.good(id);
+                let entry = Entry { id, dn, attributes };
+                self.tell(Report::Event(if refreshing { Event::InitApply(entry) } else { Event::Apply(entry) }));
+            }
+            Err((text, why)) => {
+                self.faults.bad_name(id, &text, &why);
+                if refreshing {
+                    // It is there: it must not be swept.
+                    self.tell(Report::Event(Event::InitKeep(id)));
+                }
+            }
+        }
+    }
+
+    /// A refresh begins: its faults are told anew. `full`: it is the whole content.
+    pub(super) fn begin(&mut self, full: bool) {
         self.faults.clear();
+        self.ledger.begin(full);
         self.tell(Report::Event(Event::Init));
+    }
+
+    /// A refresh begins that only says what is there: the faults stay.
+    pub(super) fn begin_again(&mut self) {
+        self.ledger.begin(false);
+        self.tell(Report::Event(Event::Init));
+    }
+
+    /// Everything was compared with what was told; or could not be.
+    pub(super) fn compared(&mut self, failure: Option<&LdapFailure>) {
+        self.compared = Instant::now();
+        self.faults.uncompared(failure);
+        self.report_faults();
     }
 
     /// A refresh is complete.
     pub(super) fn complete(&mut self, sweep: bool, cookie: Option<Cookie>) {
+        self.ledger.complete(sweep);
+        self.compared = Instant::now();
         self.cookie.clone_from(&cookie);
         self.refreshed = true;
         self.tell(Report::Event(Event::InitDone { sweep, cookie }));

@@ -2,12 +2,13 @@
 
 use tokio::sync::mpsc;
 
+use super::ad;
 use super::connect::{Connected, RootDse, connect};
 use super::dialect::Dialect;
 use super::failure::LdapFailure;
 use super::locate::Places;
 use super::outlet::Outlet;
-use super::syncrepl;
+use super::syncrepl::{self, Flavour};
 use super::wire::Wire;
 use crate::directory::{ATTRIBUTES, Cookie, LdapOptions, Report, ServerUrl};
 use crate::model::Dn;
@@ -21,6 +22,8 @@ pub(super) enum End {
     Listed,
     /// The server does not know the cookie any more: all is to be read.
     CookieRefused,
+    /// What was told is not what is there, or cannot be compared with it: all is to be read.
+    Relist,
     /// It failed.
     Failed(LdapFailure),
 }
@@ -81,7 +84,9 @@ impl Session {
         let what = format!("{} {dialect} at {}, below {base} ({why})", dse.server(), server.origin());
         let opened = Opened { wire, server, dse, base, context };
         match dialect {
-            Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what).await,
+            Dialect::ActiveDirectory => ad::run(options, outlet, opened, what).await,
+            Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what, Flavour::OpenLdap).await,
+            Dialect::Syncrepl389 => syncrepl::run(options, outlet, opened, what, Flavour::Ds389).await,
             _ => Err(LdapFailure::Dialect { server: opened.dse.server() }.into()),
         }
     }

@@ -12,15 +12,27 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 use super::failure::LdapFailure;
 use crate::directory::{ServerUrl, TlsOptions};
 
-/// The certificates that a server showed, its own first: also when they were not accepted.
+/// What a server showed of itself in the handshake, whether or not it was accepted.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shown(Arc<Mutex<Vec<CertificateDer<'static>>>>);
+pub(super) struct Shown(Arc<Mutex<Seen>>);
+
+/// The same, to be looked at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// The server's own certificate first.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// `1.2` or `1.3`, once the server has proved that the certificate is its own.
+    pub(super) version: Option<&'static str>,
+}
 
 impl Shown {
-    /// A copy of them.
-    #[expect(dead_code, reason = "shown by the doctor")]
-    pub(super) fn take(&self) -> Vec<CertificateDer<'static>> {
+    /// A copy of it.
+    pub(super) fn seen(&self) -> Seen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Seen)) {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -42,7 +54,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = std::iter::once(end_entity).chain(intermediates).map(|certificate| certificate.clone().into_owned());
-        *self.shown.0.lock().unwrap_or_else(PoisonError::into_inner) = chain.collect();
+        self.shown.note(|seen| seen.chain = chain.collect());
         self.inner.verify_server_cert(end_entity, intermediates, &self.name, ocsp, now)
     }
 
@@ -52,6 +64,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        self.shown.note(|seen| seen.version = Some("1.2"));
         self.inner.verify_tls12_signature(message, certificate, signed)
     }
 
@@ -61,6 +74,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        self.shown.note(|seen| seen.version = Some("1.3"));
         self.inner.verify_tls13_signature(message, certificate, signed)
     }
 

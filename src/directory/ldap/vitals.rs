@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use ldap3::{LdapError, ResultEntry, Scope, SearchStream};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
@@ -35,7 +36,7 @@ impl Vitals {
 
     /// When to call [`Self::check`].
     pub(super) fn alarm(timers: &Timers) -> Interval {
-        let mut alarm = interval((timers.ping_interval / 2).max(std::time::Duration::from_millis(10)));
+        let mut alarm = interval((timers.ping_interval / 2).max(Duration::from_millis(10)));
         alarm.set_missed_tick_behavior(MissedTickBehavior::Delay);
         alarm
     }
@@ -60,6 +61,11 @@ impl Vitals {
     /// What came was of the refresh.
     pub(super) fn went_on(&mut self) {
         self.progress = self.heard;
+    }
+
+    /// How long nothing came of the refresh.
+    pub(super) fn still(&self, now: Instant) -> Duration {
+        now.duration_since(self.progress)
     }
 
     /// The answer to the ping came.

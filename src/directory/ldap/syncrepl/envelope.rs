@@ -9,10 +9,20 @@ use crate::model::Dn;
 
 /// For the next format.
 const HEADER: &[u8] = b"syncrepl 1 ";
+/// The same for 389 Directory Server; the mark of the change follows.
+const HEADER_389: &[u8] = b"389ds 1 ";
 
 /// What a cookie belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Envelope(String);
+
+/// A cookie of 389 Directory Server, and what its change is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Marked {
+    pub(super) cookie: Vec<u8>,
+    /// The id of the change's entry in the changelog, where the account can read it.
+    pub(super) mark: Option<String>,
+}
 
 impl Envelope {
     /// Of a session that reads this tree by these options.
@@ -42,6 +52,29 @@ impl Envelope {
         let rest = cookie.0.strip_prefix(HEADER)?.strip_prefix(self.0.as_bytes())?.strip_prefix(b" ")?;
         is_openldap(rest).then(|| rest.to_vec())
     }
+}
+
+impl Envelope {
+    pub(super) fn wrap_389(&self, marked: &Marked) -> Cookie {
+        let mark = marked.mark.as_deref().unwrap_or("-");
+        Cookie([HEADER_389, self.0.as_bytes(), b" ", mark.as_bytes(), b" ", &marked.cookie].concat())
+    }
+
+    /// The server's cookie; nothing when it belongs to something else, or is none of 389 Directory Server's.
+    pub(super) fn open_389(&self, cookie: &Cookie) -> Option<Marked> {
+        let rest = cookie.0.strip_prefix(HEADER_389)?.strip_prefix(self.0.as_bytes())?.strip_prefix(b" ")?;
+        let space = rest.iter().position(|octet| *octet == b' ')?;
+        let (mark, cookie) = (rest.get(..space)?, rest.get(space + 1..)?);
+        let mark = std::str::from_utf8(mark).ok().filter(|mark| *mark != "-").map(str::to_owned);
+        number_of(cookie).is_some().then(|| Marked { cookie: cookie.to_vec(), mark })
+    }
+}
+
+/// The change number of a cookie of 389 Directory Server: `SERVER#ACCOUNT:BASE:FILTER#NUMBER`.
+pub(super) fn number_of(cookie: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(cookie).ok()?;
+    let (rest, number) = text.rsplit_once('#')?;
+    rest.contains('#').then(|| number.parse().ok())?
 }
 
 /// OpenLDAP takes a cookie that it cannot read for none, and sends the whole content, but ends it as it ends changes alone:
@@ -89,6 +122,22 @@ mod tests {
             Some("20260103030405Z")
         );
         assert_eq!(second_of(b"nonsense"), None);
+    }
+
+    #[test]
+    fn cookies_of_389() {
+        let envelope = Envelope::of(&LdapOptions::new("ldap://h".parse().unwrap()), &"dc=x".parse().unwrap(), &[]);
+        let raw = b"localhost:389#cn=a b#c:dc=x:(objectClass=*)#17".to_vec();
+        for mark in [None, Some("f72ca641-e7f811f1-8c8dae09-f9666975".to_owned())] {
+            let marked = Marked { cookie: raw.clone(), mark };
+            assert_eq!(envelope.open_389(&envelope.wrap_389(&marked)), Some(marked));
+        }
+        assert_eq!(number_of(&raw), Some(17));
+        for bad in ["", "17", "a#17", "a#b#", "a#b#-1", "a#b#x", "a#b#99999999999999999999"] {
+            assert_eq!(number_of(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(envelope.open_389(&Cookie(b"389ds 1 ".to_vec())), None);
+        assert_eq!(envelope.open_389(&envelope.wrap(&Cookie(RAW.to_vec()))), None);
     }
 
     #[test]

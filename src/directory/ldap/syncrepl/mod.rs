@@ -1,33 +1,47 @@
-//! OpenLDAP's dialect: RFC 4533 refreshAndPersist.
+//! RFC 4533 refreshAndPersist, as OpenLDAP and as 389 Directory Server do it.
 
+mod changelog;
 mod complete;
 mod envelope;
+mod fill;
+mod link;
 mod sync;
 
-use ldap3::Scope;
-use ldap3::controls::{MakeCritical as _, RefreshMode, SyncRequest};
-
-use self::envelope::Envelope;
+use self::link::Link;
 use self::sync::{Effect, Sync};
-use super::connect::search;
 use super::decode;
 use super::failure::{LdapFailure, SYNC_REFRESH_REQUIRED, UNWILLING_TO_PERFORM, answer};
+use super::identity::Identity;
 use super::outlet::Outlet;
-use super::session::{End, Opened, attributes};
-use super::vitals::{Heard, Stream, Vitals};
-use super::wire::Wire;
-use crate::directory::{Entry, Event, LdapOptions, Report};
-use crate::model::{Dn, ObjectId};
+use super::session::{End, Opened};
+use super::vitals::{Heard, Vitals};
+use crate::directory::{Event, LdapOptions, Report};
 
 /// How many entries of a refresh go by between two reports of progress.
 const PROGRESS_EVERY: u64 = 10_000;
 
-/// What the roll call asks for.
-const ROLL: [&str; 2] = ["entryUUID", "createTimestamp"];
+/// Whose ways to reckon with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flavour {
+    /// slapd with the overlay syncprov.
+    OpenLdap,
+    /// 389 Directory Server with its plugins Content Synchronization and Retro Changelog.
+    Ds389,
+}
+
+impl Flavour {
+    /// What RFC 4533 calls the entry's UUID.
+    const fn identity(self) -> Identity {
+        match self {
+            Self::OpenLdap => Identity::EntryUuid,
+            Self::Ds389 => Identity::NsUniqueId,
+        }
+    }
+}
 
 /// Reports by way of a connection until it ends. `what` says to what and how, for people.
-pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, opened: Opened, what: String) -> Result<End, End> {
-    let mut link = Link::open(options, outlet, opened).await?;
+pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, opened: Opened, what: String, flavour: Flavour) -> Result<End, End> {
+    let mut link = Link::open(options, outlet, opened, flavour).await?;
     outlet.tell(Report::Up { what });
     Syncrepl { options, outlet }.listen(&mut link).await
 }
@@ -38,45 +52,13 @@ struct Syncrepl<'s> {
     outlet: &'s mut Outlet,
 }
 
-/// A connection and the search on it.
-struct Link {
-    wire: Wire,
-    stream: Stream,
-    base: Dn,
-    context: Option<Dn>,
-    envelope: Envelope,
-    attributes: Vec<String>,
-    /// Whether the server was given a cookie.
-    resumed: bool,
-    /// Whether entries can be moved into the base from outside.
-    inside: bool,
-}
-
-impl Link {
-    async fn open(options: &LdapOptions, outlet: &Outlet, opened: Opened) -> Result<Self, LdapFailure> {
-        let inside = opened.is_inside();
-        let Opened { mut wire, base, context, .. } = opened;
-        let attributes = attributes(options, if inside { &["hasSubordinates"] } else { &[] });
-        let envelope = Envelope::of(options, &base, &attributes);
-        let cookie = outlet.cookie.as_ref().and_then(|cookie| envelope.open(cookie));
-        let resumed = cookie.is_some();
-        let mut handle = wire.handle();
-        // RFC 4533 §2.2. Critical: without it this would be an ordinary search that ends.
-        let control = SyncRequest { mode: RefreshMode::RefreshAndPersist, cookie, reload_hint: false };
-        handle.with_controls(control.critical());
-        let name = base.to_string();
-        let starting = handle.streaming_search(&name, Scope::Subtree, "(objectClass=*)", attributes.clone());
-        let stream = wire.call("the search", options.timers.connect, starting).await?;
-        Ok(Self { wire, stream, base, context, envelope, attributes, resumed, inside })
-    }
-}
-
 impl Syncrepl<'_> {
     async fn listen(&mut self, link: &mut Link) -> Result<End, End> {
         let out = self.outlet.out.clone();
         let mut alarm = Vitals::alarm(&self.options.timers);
         let mut vitals = Vitals::new();
         let mut effects = Vec::new();
+        let mut roll = link.roll(&self.options.timers);
         let mut sync = Sync::begin(link.resumed, link.inside, &mut effects);
         loop {
             for effect in std::mem::take(&mut effects) {
@@ -86,6 +68,7 @@ impl Syncrepl<'_> {
                 return Ok(if self.outlet.drain().await { End::Listed } else { End::Unheard });
             }
             let room = self.outlet.has_room();
+            let live = sync.refreshing().is_none();
             let Link { wire, stream, .. } = &mut *link;
             let hearing = wire.run(vitals.hear(stream));
             tokio::select! {
@@ -115,7 +98,19 @@ impl Syncrepl<'_> {
                         Heard::Message(Err(error)) => return Err(link.wire.explain(error).into()),
                     }
                 }
-                now = alarm.tick() => vitals.check(now, room, sync.refreshing(), &self.options.timers, &link.wire)?,
+                step = roll.next(self.outlet.compared), if room && live => {
+                    vitals.heard();
+                    roll.take(step, link.wire.handle(), self.outlet).await?;
+                }
+                now = alarm.tick() => {
+                    vitals.check(now, room, sync.refreshing(), &self.options.timers, &link.wire)?;
+                    if !live && vitals.still(now) >= self.options.timers.ping_interval {
+                        self.look_into_a_pause(link).await?;
+                    }
+                    if live {
+                        self.tell_mark(link).await?;
+                    }
+                }
                 () = out.closed(), if self.outlet.is_empty() => return Err(End::Unheard),
             }
         }
@@ -125,6 +120,15 @@ impl Syncrepl<'_> {
         if let Some(entries) = sync.refreshing().filter(|entries| *entries > 0 && entries.is_multiple_of(PROGRESS_EVERY)) {
             self.outlet.tell(Report::Progress { entries });
         }
+    }
+
+    /// 389 Directory Server stops at a size limit without a word. An ordinary search says so at once.
+    async fn look_into_a_pause(&self, link: &mut Link) -> Result<(), LdapFailure> {
+        if link.flavour == Flavour::Ds389 && !link.looked_into {
+            link.looked_into = true;
+            link.find_a_limit(self.options.timers.connect).await?;
+        }
+        Ok(())
     }
 
     /// The search's result: a synchronizing search has none while all is well.
@@ -141,84 +145,18 @@ impl Syncrepl<'_> {
 
     async fn effect(&mut self, effect: Effect, link: &mut Link) -> Result<(), End> {
         match effect {
-            Effect::BadName { id, text, why } => self.outlet.faults.bad_name(id, &text, &why),
-            Effect::Good(id) => self.outlet.faults.good(id),
+            Effect::Entry { found, refreshing: true } => self.refreshed(found, link).await?,
+            Effect::Entry { found, refreshing: false } => self.outlet.found(found, false),
             Effect::Reference(url) => self.outlet.faults.reference(&url),
-            Effect::LookBelow(dn) => self.look_below(&dn, link).await?,
-            Effect::Event(Event::Init) => {
-                self.outlet.begin();
-            }
-            Effect::Event(Event::InitDone { sweep, cookie }) => {
-                if !sweep {
-                    let until = cookie.as_ref().and_then(|cookie| envelope::second_of(&cookie.0));
-                    self.call_the_roll(until.as_deref(), link).await?;
-                }
-                let context = link.context.as_ref().unwrap_or(&link.base).to_string();
-                complete::check(&mut link.wire, self.options.timers.refresh_stall, &context, &link.base.to_string()).await?;
-                self.outlet.complete(true, cookie.map(|cookie| link.envelope.wrap(&cookie)));
-            }
-            Effect::Event(Event::Checkpoint(cookie)) => {
-                self.outlet.checkpoint(link.envelope.wrap(&cookie));
-            }
-            Effect::Event(event) => self.outlet.tell(Report::Event(event)),
+            Effect::LookBelow(dn) => self.look_below(&dn, false, link).await?,
+            Effect::Event(Event::Init) => self.outlet.begin(!link.resumed),
+            Effect::Event(Event::InitDone { sweep, cookie }) => self.fill(sweep, cookie, link).await?,
+            Effect::Event(Event::Checkpoint(cookie)) => match link.flavour {
+                Flavour::OpenLdap => self.outlet.checkpoint(link.envelope.wrap(&cookie)),
+                Flavour::Ds389 => link.untold = Some(cookie),
+            },
+            Effect::Event(event) => self.outlet.event(event),
         }
-        Ok(())
-    }
-
-    /// Names every entry that is there, so that what was deleted unheard is swept.
-    ///
-    /// A slapd that crashes forgets the deletions since its last checkpoint of contextCSN (by default: all since it was
-    /// started), and afterwards takes an older cookie for up to date. Nothing in its answer shows that.
-    ///
-    /// `until` is the second that the refresh went up to. Entries made after it are left out: they are told as they are made.
-    async fn call_the_roll(&mut self, until: Option<&str>, link: &mut Link) -> Result<(), End> {
-        let limit = self.options.timers.refresh_stall;
-        let mut handle = link.wire.handle();
-        let base = link.base.to_string();
-        let starting = handle.streaming_search(&base, Scope::Subtree, "(objectClass=*)", ROLL.map(str::to_owned).to_vec());
-        let mut stream: Stream = link.wire.call("the roll call", limit, starting).await?;
-        while let Some(entry) = link.wire.call("the roll call", limit, stream.next()).await? {
-            if entry.is_ref() || entry.is_intermediate() {
-                continue;
-            }
-            let (_, attributes) = decode::entry(entry.0).map_err(LdapFailure::Malformed)?;
-            if until.zip(attributes.text("createTimestamp")).is_some_and(|(until, made)| made > until) {
-                continue;
-            }
-            let id = attributes.text("entryUUID").and_then(|id| id.parse().ok());
-            self.outlet.tell(Report::Event(Event::InitKeep(id.ok_or(LdapFailure::Malformed("an entry without entryUUID"))?)));
-            if !self.outlet.make_room().await {
-                return Err(End::Unheard);
-            }
-        }
-        match stream.finish().await {
-            result if result.rc == 0 => Ok(()),
-            result => Err(LdapFailure::Search { base, code: result.rc, answer: answer(&result) }.into()),
-        }
-    }
-
-    /// Everything below an entry that came from outside the base: the server tells of the entry alone.
-    async fn look_below(&mut self, dn: &Dn, link: &mut Link) -> Result<(), End> {
-        // Should it fail, the cookies to come do not cover these entries.
-        let cookie = self.outlet.cookie.take();
-        let names: Vec<&str> = link.attributes.iter().map(String::as_str).collect();
-        let (name, limit) = (dn.to_string(), self.options.timers.refresh_stall);
-        let query = (name.as_str(), Scope::Subtree, "(objectClass=*)");
-        let found = search(&mut link.wire, limit, "the search below a moved entry", query, 0, &names).await?;
-        for (name, attributes) in found {
-            let text = String::from_utf8_lossy(&name);
-            let id: Option<ObjectId> = attributes.text("entryUUID").and_then(|id| id.parse().ok());
-            let Some(id) = id else { return Err(LdapFailure::Malformed("an entry without entryUUID").into()) };
-            match text.parse::<Dn>() {
-                Ok(below) if below == *dn => {}
-                Ok(dn) => self.outlet.tell(Report::Event(Event::Apply(Entry { id, dn, attributes }))),
-                Err(error) => self.outlet.faults.bad_name(id, &text, &error.to_string()),
-            }
-            if !self.outlet.make_room().await {
-                return Err(End::Unheard);
-            }
-        }
-        self.outlet.cookie = cookie;
         Ok(())
     }
 }

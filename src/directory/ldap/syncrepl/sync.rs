@@ -7,19 +7,21 @@
 //!  begin ──► Refresh ── refreshDelete, done ─► Live ── newCookie ──► Live
 //! ```
 
-use super::super::decode::{Info, Message, State, SyncEntry};
-use crate::directory::{Cookie, Entry, Event};
-use crate::model::{Dn, ObjectId};
+use super::super::decode::{Found, Info, Message, State, SyncEntry};
+use crate::directory::{Cookie, Event};
+use crate::model::Dn;
 
 /// What a message brings about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
     /// For the store.
     Event(Event),
-    /// An entry whose name cannot be read: it is kept as it was.
-    BadName { id: ObjectId, text: String, why: String },
-    /// An entry of which everything is well.
-    Good(ObjectId),
+    /// An entry as it is now.
+    Entry {
+        found: Found,
+        /// Whether it is of the refresh.
+        refreshing: bool,
+    },
     /// A part of the tree that is elsewhere.
     Reference(String),
     /// An entry that came into the scope from outside, perhaps with others below it, of which nothing is told.
@@ -81,35 +83,16 @@ impl Sync {
     }
 }
 
-/// Splits off an entry whose name cannot be read.
-fn named(id: ObjectId, dn: Result<Dn, (String, String)>, out: &mut Vec<Effect>) -> Option<Dn> {
-    match dn {
-        Ok(dn) => {
-            out.push(Effect::Good(id));
-            Some(dn)
-        }
-        Err((text, why)) => {
-            out.push(Effect::BadName { id, text, why });
-            None
-        }
-    }
-}
-
 impl Refresh {
     fn entry(mut self, entry: SyncEntry, out: &mut Vec<Effect>) -> Sync {
-        let SyncEntry { state, id, dn, attributes, cookie, .. } = entry;
+        let SyncEntry { state, found, cookie } = entry;
         self.note(cookie);
         self.entries += 1;
-        let event = match state {
-            State::Present => Event::InitKeep(id),
-            State::Delete => Event::Delete(id),
-            State::Add | State::Modify => match named(id, dn, out) {
-                Some(dn) => Event::InitApply(Entry { id, dn, attributes }),
-                // It is there: it must not be swept.
-                None => Event::InitKeep(id),
-            },
-        };
-        out.push(Effect::Event(event));
+        out.push(match state {
+            State::Present => Effect::Event(Event::InitKeep(found.id)),
+            State::Delete => Effect::Event(Event::Delete(found.id)),
+            State::Add | State::Modify => Effect::Entry { found, refreshing: true },
+        });
         Sync::Refresh(self)
     }
 
@@ -155,22 +138,17 @@ impl Refresh {
 
 impl Live {
     fn entry(self, entry: SyncEntry, out: &mut Vec<Effect>) -> Sync {
-        let SyncEntry { state, id, dn, attributes, has_below, cookie } = entry;
+        let SyncEntry { state, found, cookie } = entry;
         match state {
             // RFC 4533 §3.4.2: only of a refresh.
             State::Present => {}
-            State::Delete => {
-                out.push(Effect::Good(id));
-                out.push(Effect::Event(Event::Delete(id)));
-            }
+            State::Delete => out.push(Effect::Event(Event::Delete(found.id))),
             State::Add | State::Modify => {
-                if let Some(dn) = named(id, dn, out) {
-                    // An entry that was just made has nothing below it. One that has came from elsewhere, and what is below it is silent.
-                    let from_outside = self.inside && state == State::Add && has_below != Some(false);
-                    let below = from_outside.then(|| dn.clone());
-                    out.push(Effect::Event(Event::Apply(Entry { id, dn, attributes })));
-                    out.extend(below.map(Effect::LookBelow));
-                }
+                // An entry that was just made has nothing below it. One that has came from elsewhere, and what is below it is silent.
+                let from_outside = self.inside && state == State::Add && found.has_below != Some(false);
+                let below = found.dn.clone().ok().filter(|_| from_outside);
+                out.push(Effect::Entry { found, refreshing: false });
+                out.extend(below.map(Effect::LookBelow));
             }
         }
         checkpoint(cookie, out);

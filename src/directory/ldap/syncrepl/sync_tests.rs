@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::model::Attributes;
+use crate::model::{Attributes, ObjectId};
 
 fn id(n: u8) -> ObjectId {
     ObjectId::from_bytes([n; 16])
@@ -13,10 +13,7 @@ fn entry(state: State, n: u8, dn: &str, cookie: Option<&str>) -> Message {
     let dn = dn.parse::<Dn>().map_err(|error| (dn.to_owned(), error.to_string()));
     Message::Entry(SyncEntry {
         state,
-        id: id(n),
-        dn,
-        attributes: Attributes::new(),
-        has_below: Some(false),
+        found: Found { id: id(n), dn, attributes: Attributes::new(), version: u64::from(n), has_below: Some(false) },
         cookie: cookie.map(Into::into),
     })
 }
@@ -42,14 +39,18 @@ fn shown(effects: &[Effect]) -> String {
     let cookie = |cookie: &Option<Cookie>| cookie.as_ref().map_or("-".to_owned(), |c| String::from_utf8_lossy(&c.0).into_owned());
     let one = |effect: &Effect| match effect {
         Effect::Event(Event::Init) => "Init".to_owned(),
-        Effect::Event(Event::InitApply(entry)) => format!("InitApply {} {}", short(&entry.id), entry.dn),
         Effect::Event(Event::InitKeep(id)) => format!("InitKeep {}", short(id)),
         Effect::Event(Event::InitDone { sweep, cookie: c }) => format!("InitDone sweep={sweep} {}", cookie(c)),
-        Effect::Event(Event::Apply(entry)) => format!("Apply {} {}", short(&entry.id), entry.dn),
         Effect::Event(Event::Delete(id)) => format!("Delete {}", short(id)),
         Effect::Event(Event::Checkpoint(c)) => format!("Checkpoint {}", cookie(&Some(c.clone()))),
-        Effect::BadName { id, text, .. } => format!("BadName {} `{text}`", short(id)),
-        Effect::Good(id) => format!("Good {}", short(id)),
+        Effect::Event(event) => format!("{event:?}"),
+        Effect::Entry { found, refreshing } => {
+            let what = if *refreshing { "InitApply" } else { "Apply" };
+            found
+                .dn
+                .as_ref()
+                .map_or_else(|bad| format!("{what} {} `{}`", short(&found.id), bad.0), |dn| format!("{what} {} {dn}", short(&found.id)))
+        }
         Effect::Reference(url) => format!("Reference {url}"),
         Effect::LookBelow(dn) => format!("LookBelow {dn}"),
     };
@@ -63,7 +64,6 @@ fn check(resumed: bool, messages: Vec<Message>) -> String {
     for message in messages {
         sync = sync.step(message, &mut effects);
     }
-    effects.retain(|effect| !matches!(effect, Effect::Good(_)));
     shown(&effects)
 }
 
@@ -103,10 +103,10 @@ fn every_pair() {
     insta::assert_snapshot!(table.join("\n"), @"
     Refresh, whole
       present                -> Refresh sweep=true cookie=false    InitKeep 1
-      add                    -> Refresh sweep=true cookie=true     Good 1, InitApply 1 cn=1
-      modify                 -> Refresh sweep=true cookie=false    Good 1, InitApply 1 cn=1
+      add                    -> Refresh sweep=true cookie=true     InitApply 1 cn=1
+      modify                 -> Refresh sweep=true cookie=false    InitApply 1 cn=1
       delete                 -> Refresh sweep=true cookie=true     Delete 1
-      bad name               -> Refresh sweep=true cookie=true     BadName 1 `nonsense`, InitKeep 1
+      bad name               -> Refresh sweep=true cookie=true     InitApply 1 `nonsense`
       id set, present        -> Refresh sweep=true cookie=true     InitKeep 1, InitKeep 2
       id set, deletes        -> Refresh sweep=true cookie=true     Delete 1, Delete 2
       refreshPresent, more   -> Refresh sweep=true cookie=true
@@ -118,10 +118,10 @@ fn every_pair() {
       other                  -> Refresh sweep=true cookie=false
     Refresh, resumed
       present                -> Refresh sweep=false cookie=false   InitKeep 1
-      add                    -> Refresh sweep=false cookie=true    Good 1, InitApply 1 cn=1
-      modify                 -> Refresh sweep=false cookie=false   Good 1, InitApply 1 cn=1
+      add                    -> Refresh sweep=false cookie=true    InitApply 1 cn=1
+      modify                 -> Refresh sweep=false cookie=false   InitApply 1 cn=1
       delete                 -> Refresh sweep=false cookie=true    Delete 1
-      bad name               -> Refresh sweep=false cookie=true    BadName 1 `nonsense`, InitKeep 1
+      bad name               -> Refresh sweep=false cookie=true    InitApply 1 `nonsense`
       id set, present        -> Refresh sweep=false cookie=true    InitKeep 1, InitKeep 2
       id set, deletes        -> Refresh sweep=false cookie=true    Delete 1, Delete 2
       refreshPresent, more   -> Refresh sweep=true cookie=true
@@ -133,10 +133,10 @@ fn every_pair() {
       other                  -> Refresh sweep=false cookie=false
     Live
       present                -> Live
-      add                    -> Live                               Good 1, Apply 1 cn=1, Checkpoint c
-      modify                 -> Live                               Good 1, Apply 1 cn=1
-      delete                 -> Live                               Good 1, Delete 1, Checkpoint c
-      bad name               -> Live                               BadName 1 `nonsense`, Checkpoint c
+      add                    -> Live                               Apply 1 cn=1, Checkpoint c
+      modify                 -> Live                               Apply 1 cn=1
+      delete                 -> Live                               Delete 1, Checkpoint c
+      bad name               -> Live                               Apply 1 `nonsense`, Checkpoint c
       id set, present        -> Live                               Checkpoint c
       id set, deletes        -> Live                               Delete 1, Delete 2, Checkpoint c
       refreshPresent, more   -> Live                               Checkpoint c
@@ -189,7 +189,7 @@ fn a_cookie_in_the_middle_of_a_refresh_waits_for_its_end() {
 fn moved_in_from_outside() {
     let old = |state, cookie| {
         let Message::Entry(mut entry) = entry(state, 1, "ou=a,dc=x", cookie) else { panic!() };
-        entry.has_below = Some(true);
+        entry.found.has_below = Some(true);
         Message::Entry(entry)
     };
     let run = |inside, message| {
@@ -198,7 +198,7 @@ fn moved_in_from_outside() {
         shown(&effects)
     };
     // The children are asked for before the cookie is good.
-    insta::assert_snapshot!(run(true, old(State::Add, Some("c"))), @"Good 1, Apply 1 ou=a,dc=x, LookBelow ou=a,dc=x, Checkpoint c");
-    insta::assert_snapshot!(run(true, old(State::Modify, None)), @"Good 1, Apply 1 ou=a,dc=x");
-    insta::assert_snapshot!(run(false, old(State::Add, None)), @"Good 1, Apply 1 ou=a,dc=x");
+    insta::assert_snapshot!(run(true, old(State::Add, Some("c"))), @"Apply 1 ou=a,dc=x, LookBelow ou=a,dc=x, Checkpoint c");
+    insta::assert_snapshot!(run(true, old(State::Modify, None)), @"Apply 1 ou=a,dc=x");
+    insta::assert_snapshot!(run(false, old(State::Add, None)), @"Apply 1 ou=a,dc=x");
 }

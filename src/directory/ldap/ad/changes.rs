@@ -1,0 +1,273 @@
+//! What changed above a count: the truth of this dialect.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::pages::Item;
+use super::record::Record;
+use super::scope::{gone, highest};
+use super::{Ad, End, LdapFailure, controls, ranges};
+use crate::directory::Event;
+use crate::model::{Dn, ObjectId};
+use tokio::time::Instant;
+
+/// So many changes are told as a refresh without being gathered first.
+const GATHERED_MAX: usize = 1_000;
+
+/// How often to look again when containers get other names while they are read.
+const ROUNDS: usize = 20;
+
+/// Changes that were read, and not told yet.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    there: BTreeMap<ObjectId, Record>,
+    gone: BTreeSet<ObjectId>,
+    /// Whether they are told as they come, within a refresh.
+    open: bool,
+}
+
+/// What a round brought, beside the changes.
+#[derive(Debug, Default)]
+struct Round {
+    /// Containers that may have been renamed since the count of the round: what is below them is silent, or was read by other names.
+    renamed: Vec<Dn>,
+    /// Entries that came from outside.
+    entered: Vec<Dn>,
+    /// Whether an entry's access rules were changed.
+    access: bool,
+}
+
+impl Ad<'_> {
+    /// Tells what changed since the count. `resumed`: as a refresh in any case.
+    pub(super) async fn catch_up(&mut self, resumed: bool) -> Result<(), End> {
+        let limit = self.options.timers.ping_timeout;
+        if !resumed && highest(&mut self.wire, limit).await? == self.usn {
+            return Ok(());
+        }
+        let mut gathered = Gathered::default();
+        if resumed {
+            self.flush(&mut gathered).await?;
+        }
+        if !self.settle(&mut gathered).await? {
+            // The controller went back while it was connected to.
+            return self.list().await;
+        }
+        let cookie = self.checkpoint();
+        let count = gathered.there.len() + gathered.gone.len();
+        if gathered.open || count > 1 {
+            // Together: in any order of single steps, names can clash that are at peace in the end.
+            self.flush(&mut gathered).await?;
+            self.outlet.complete(false, Some(cookie));
+            return Ok(());
+        }
+        for record in gathered.there.into_values() {
+            self.outlet.faults.good(record.id);
+            if let Some(entry) = record.into_entry() {
+                self.tell(Event::Apply(entry)).await?;
+            }
+        }
+        for id in gathered.gone {
+            self.outlet.faults.good(id);
+            self.tell(Event::Delete(id)).await?;
+        }
+        self.outlet.checkpoint(cookie);
+        Ok(())
+    }
+
+    /// Reads all changes up to now, and what is below the containers that were renamed while it was read. `false`: the
+    /// controller's count went back.
+    pub(super) async fn settle(&mut self, gathered: &mut Gathered) -> Result<bool, End> {
+        for _ in 0..ROUNDS {
+            let before = self.usn;
+            let now = highest(&mut self.wire, self.options.timers.ping_timeout).await?;
+            if now < before {
+                return Ok(false);
+            }
+            let Round { renamed, entered, access } = self.round(before, now, gathered).await?;
+            for dn in entered.iter().chain(&renamed) {
+                self.look_below(dn, gathered).await?;
+            }
+            self.usn = now;
+            if access {
+                // Others may be seen now, or no more: that is told by nobody.
+                self.schedule.relist = self.schedule.relist.min(Instant::now() + self.options.timers.relist_soon());
+            }
+            if renamed.is_empty() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads what changed since `before`; `now` was the count when this began.
+    async fn round(&mut self, before: u64, now: u64, gathered: &mut Gathered) -> Result<Round, End> {
+        let mut round = Round::default();
+        for at in 0..self.scope.contexts.len() {
+            let Some(context) = self.scope.contexts.get(at).map(|context| context.dn.clone()) else { continue };
+            let trash = trash(&context);
+            // The container of the tombstones is asked for too: whether this account may read it, or would miss them.
+            let filter = format!("(|(uSNChanged>={})(distinguishedName={}))", before + 1, escaped(&trash.to_string()));
+            let mut query = self.query("the search for changes", &context, filter);
+            query.controls.push(controls::show_deleted());
+            let mut pages = self.pages(query);
+            let mut shows_deleted = false;
+            let mut unfinished = Vec::new();
+            while let Some(item) = pages.next(&mut self.wire).await? {
+                match item {
+                    Item::Reference(url) => self.reference(&url),
+                    Item::Record(record) if record.dn.as_ref() == Ok(&trash) => shows_deleted = record.usn > 0,
+                    Item::Record(record) if record.ranged.is_empty() => {
+                        self.judge(&record, before, now, &mut round)?;
+                        self.take(*record, gathered).await?;
+                    }
+                    Item::Record(record) => unfinished.push(record),
+                    Item::PageEnd => {
+                        for mut record in unfinished.drain(..) {
+                            if ranges::complete(&mut self.wire, &mut record, self.options.timers.refresh_stall).await? {
+                                self.judge(&record, before, now, &mut round)?;
+                                self.take(*record, gathered).await?;
+                            }
+                        }
+                        self.notifications.drain();
+                    }
+                }
+            }
+            if let Some(context) = self.scope.contexts.get_mut(at) {
+                context.shows_deleted = shows_deleted;
+            }
+        }
+        Ok(round)
+    }
+
+    /// What an entry's change means for others.
+    fn judge(&self, record: &Record, before: u64, now: u64, round: &mut Round) -> Result<(), LdapFailure> {
+        let named_base = |dn: &Dn| self.scope.parts.iter().any(|part| !part.optional && part.top == *dn);
+        if record.id == self.scope.base && (record.deleted || !record.dn.as_ref().is_ok_and(named_base)) {
+            // What is read by this name from now on is another tree, or none. It is not gone because of that.
+            let base = self.scope.parts.iter().find(|part| !part.optional).map(|part| part.top.clone()).unwrap_or_default();
+            return Err(gone(&base, "it was renamed, moved or deleted"));
+        }
+        let Ok(dn) = &record.dn else { return Ok(()) };
+        if record.deleted || !self.scope.holds(dn) || !record.may_hold() {
+            return Ok(());
+        }
+        round.access |= record.access_changed_since(before);
+        if record.usn > now && record.may_have_moved_since(now) {
+            round.renamed.push(dn.clone());
+        } else if self.scope.is_inside() && record.may_have_moved_since(before) && !self.knows(record.id) {
+            round.entered.push(dn.clone());
+        }
+        Ok(())
+    }
+
+    fn knows(&self, id: ObjectId) -> bool {
+        self.known.as_ref().is_some_and(|known| known.contains_key(&id))
+    }
+
+    /// Everything below an entry, and the entry.
+    async fn look_below(&mut self, dn: &Dn, gathered: &mut Gathered) -> Result<(), End> {
+        let mut pages = self.pages(self.query("the search below a moved entry", dn, "(objectClass=*)".to_owned()));
+        let mut unfinished = Vec::new();
+        loop {
+            match pages.next(&mut self.wire).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(Item::Record(record))) if record.ranged.is_empty() => self.take(*record, gathered).await?,
+                Ok(Some(Item::Record(record))) => unfinished.push(record),
+                Ok(Some(Item::Reference(url))) => self.reference(&url),
+                Ok(Some(Item::PageEnd)) => {
+                    for mut record in unfinished.drain(..) {
+                        if ranges::complete(&mut self.wire, &mut record, self.options.timers.refresh_stall).await? {
+                            self.take(*record, gathered).await?;
+                        }
+                    }
+                }
+                // It went on meanwhile: then that is told.
+                Err(LdapFailure::Search { code: 32, .. }) => return Ok(()),
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    /// Takes a change.
+    async fn take(&mut self, record: Record, gathered: &mut Gathered) -> Result<(), End> {
+        let id = record.id;
+        let outside = record.deleted || record.dn.as_ref().is_ok_and(|dn| !self.scope.holds(dn));
+        if outside {
+            self.witnesses.saw(id, record.usn);
+            // What stands outside, and did not move, was never told.
+            let known = match &mut self.known {
+                Some(known) => known.remove(&id).is_some(),
+                None => record.may_have_moved_since(self.usn),
+            };
+            if known || gathered.there.contains_key(&id) {
+                gathered.there.remove(&id);
+                gathered.gone.insert(id);
+            }
+        } else {
+            self.saw(&record);
+            if let Err((text, why)) = &record.dn {
+                // It stays as it was, or out of sight.
+                self.outlet.faults.bad_name(id, text, why);
+                return Ok(());
+            }
+            gathered.gone.remove(&id);
+            gathered.there.insert(id, record);
+        }
+        if gathered.there.len() + gathered.gone.len() > GATHERED_MAX {
+            self.flush(gathered).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the changes gathered so far within a refresh, and begins it if there is none.
+    pub(super) async fn flush(&mut self, gathered: &mut Gathered) -> Result<(), End> {
+        if !std::mem::replace(&mut gathered.open, true) {
+            self.tell(Event::Init).await?;
+        }
+        for record in std::mem::take(&mut gathered.there).into_values() {
+            self.outlet.faults.good(record.id);
+            if let Some(entry) = record.into_entry() {
+                self.tell(Event::InitApply(entry)).await?;
+            }
+        }
+        for id in std::mem::take(&mut gathered.gone) {
+            self.outlet.faults.good(id);
+            self.tell(Event::Delete(id)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Gathered {
+    /// Within a refresh that has begun.
+    pub(super) fn within() -> Self {
+        Self { open: true, ..Self::default() }
+    }
+}
+
+/// `CN=Deleted Objects` of a naming context.
+fn trash(context: &Dn) -> Dn {
+    "CN=Deleted Objects".parse().map(|rdn| context.child(rdn)).unwrap_or_default()
+}
+
+/// A value within a filter (RFC 4515 §3).
+fn escaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '*' | '(' | ')' | '\\' | '\0' => out.push_str(&format!("\\{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_escaped() {
+        let dn: Dn = "OU=a\\, (b),DC=x".parse().unwrap();
+        assert_eq!(escaped(&trash(&dn).to_string()), r"CN=Deleted Objects,OU=a\5c, \28b\29,DC=x");
+    }
+}
