@@ -213,7 +213,7 @@ fn timed<P, R>(mut prepare: impl FnMut() -> P, mut run: impl FnMut(P) -> R) -> (
 }
 
 fn render(renderer: &mut Renderer, outcome: &Outcome) -> Vec<Document> {
-    let resolved = |change: &UserChange| if let UserChange::Resolved(resolved) = change { Some(Arc::clone(resolved)) } else { None };
+    let resolved = |change: &UserChange| if let UserChange::Resolved { now, .. } = change { Some(Arc::clone(now)) } else { None };
     outcome.users.iter().filter_map(resolved).map(|resolved| renderer.profile(&resolved)).collect()
 }
 

@@ -44,6 +44,9 @@ enum Command {
         /// Keep the last good state in this folder, and serve it after a restart
         #[arg(long, value_name = "DIR")]
         state: Option<PathBuf>,
+        /// Resolve and render everything and show it, but send nothing: SUBSCRIBEs are answered 503
+        #[arg(long)]
+        staging: bool,
     },
     Subscribe(Box<SubscribeArgs>),
     /// Every setting of a user: its value, where it comes from, what it beat, and why.
@@ -76,6 +79,69 @@ enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// What the guards hold: deletions and losses that the daemon does not believe without being asked.
+    #[command(after_help = HOLDS_EXAMPLES)]
+    Holds {
+        #[command(flatten)]
+        daemon: DaemonArgs,
+    },
+    /// Lets go what is held: it is meant, and goes out to the phones.
+    #[command(after_help = RELEASE_EXAMPLES)]
+    Release {
+        /// The hold, as `dialcast holds` names it
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// Everything that is held
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        #[command(flatten)]
+        daemon: DaemonArgs,
+    },
+    /// The live feed: what changes in the directory, for which users, and how their phones take it, with milliseconds.
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch {
+        /// End after so many events
+        #[arg(long, value_name = "N")]
+        count: Option<usize>,
+        #[command(flatten)]
+        daemon: DaemonArgs,
+    },
+}
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  dialcast watch --state /var/lib/dialcast
+  dialcast watch --config /etc/dialcast/dialcast.toml --json | jq 'select(.event == \"held\")'
+
+Exit codes: 0 so many events were shown, 1 no daemon answers, or it has ended.";
+const HOLDS_EXAMPLES: &str = "\
+Examples:
+  dialcast holds --state /var/lib/dialcast
+  dialcast holds --config /etc/dialcast/dialcast.toml --json
+
+Exit codes: 0 nothing is held, 2 something is, 1 no daemon answers.";
+const RELEASE_EXAMPLES: &str = "\
+Examples:
+  dialcast release h1 --state /var/lib/dialcast
+  dialcast release --all --config /etc/dialcast/dialcast.toml
+
+Exit codes: 0 released, 1 there is no such hold, or no daemon answers.";
+
+/// How to find the daemon.
+#[derive(Debug, Args)]
+struct DaemonArgs {
+    /// The daemon's configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The daemon's state folder
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl DaemonArgs {
+    fn flags(self) -> Flags {
+        Flags { config: self.config, state: self.state, ..Flags::default() }
+    }
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -135,13 +201,16 @@ fn main() -> ExitCode {
     };
     let json = cli.json;
     let outcome = match cli.command {
-        Command::Serve { source, listen, state } => runtime::serve::run(&Flags { listen, state, ..source.flags() }, json),
+        Command::Serve { source, listen, state, staging } => runtime::serve::run(&Flags { listen, state, staging, ..source.flags() }, json),
         Command::Subscribe(args) => runtime::subscribe::run(&args, json),
         Command::Explain { user, setting, address, source } => {
             runtime::explain::run(&source.flags(), &user, setting.as_deref(), address, json)
         }
         Command::Doctor { source } => runtime::doctor::run(&source.flags(), json),
         Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
+        Command::Holds { daemon } => runtime::hold_commands::holds(&daemon.flags(), json),
+        Command::Watch { count, daemon } => runtime::watch::run(&daemon.flags(), count, json),
+        Command::Release { id, all: _, daemon } => runtime::hold_commands::release(&daemon.flags(), id.as_deref(), json),
     };
     runtime::exit(outcome, json)
 }

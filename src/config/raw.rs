@@ -82,6 +82,12 @@ table! {
         udp: RawUdp,
         /// How changes are sent.
         notify: RawNotify,
+        /// What is not believed of a directory without being asked.
+        guards: RawGuards,
+        /// The control socket, for `dialcast holds`, `release` and `watch`. Default: `control.sock` in the state folder, else in `$XDG_RUNTIME_DIR/dialcast` or /run/dialcast.
+        control: Loose<String>,
+        /// Resolve and render everything, show it, and send nothing: SUBSCRIBEs are answered 503. Default: false.
+        staging: Loose<bool>,
         /// Logs.
         log: RawLog,
     }
@@ -202,6 +208,29 @@ table! {
         /// What becomes of a subscription whose phone does not answer: `suspend` until it subscribes again, or `remove` (RFC 6665 §4.2.2). Default: suspend.
         #[schemars(extend("enum" = ["suspend", "remove"]))]
         on_timeout: Loose<String>,
+    }
+}
+
+table! {
+    /// What is not believed of a directory without being asked: see docs/operations.md.
+    #[schemars(rename = "Guards")]
+    RawGuards {
+        /// DNs of entries that are always there and that Dialcast's account reads like any other. A list without one of them is not believed. Default: none.
+        canaries: Loose<Vec<String>>,
+        /// So many objects may vanish from the directory's list at once, whatever their share. Default: 50.
+        objects_min: Loose<usize>,
+        /// And so many of a hundred. Default: 5.
+        objects_percent: Loose<u32>,
+        /// So many users may lose their account, registrar or numbers within the window, whatever their share. Default: 50.
+        users_min: Loose<usize>,
+        /// And so many of a hundred. Default: 5.
+        users_percent: Loose<u32>,
+        /// Losses within this time are counted together, in seconds. Default: 600.
+        window_s: Loose<u64>,
+        /// Losses after the first few wait until there was no other for so long, in milliseconds. Default: 2000.
+        wait_ms: Loose<u64>,
+        /// While something is held the directory is read in full after this time, in seconds, then after twice as long, up to an hour. Default: 60.
+        recheck_s: Loose<u64>,
     }
 }
 

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::kept::Kept;
+use super::told::Told;
 use crate::model::{Aor, ObjectId};
 
 /// A user's claim to an address. The lowest has it: the older entry, then the lower id. A new entry, made by mistake or on
-/// purpose, takes nobody's address away. An entry of unknown age gives way to one of known age.
+/// purpose, takes nobody's address away. An entry of unknown age gives way to one of known age, and a disabled account to one
+/// that is in use: whoever has left keeps nobody from the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Claim {
+    is_disabled: bool,
     created: i64,
     pub(crate) user: ObjectId,
 }
 
 impl Claim {
     /// A claim by an entry that was made then, in milliseconds since 1970, where the directory says.
-    pub(crate) fn new(user: ObjectId, created: Option<i64>) -> Self {
-        Self { created: created.unwrap_or(i64::MAX), user }
+    pub(crate) fn new(user: ObjectId, created: Option<i64>, is_disabled: bool) -> Self {
+        Self { is_disabled, created: created.unwrap_or(i64::MAX), user }
     }
 }
 
@@ -34,7 +36,7 @@ pub(crate) struct Address {
     pub(crate) owner: Option<Claim>,
     /// Sorted. Hardly ever anybody.
     others: Option<Box<Vec<Claim>>>,
-    pub(crate) told: Option<Kept>,
+    pub(crate) told: Option<Told>,
 }
 
 impl Address {
@@ -134,7 +136,7 @@ impl Addresses {
     }
 
     /// Notes that nobody has an address any more; gives what was told of it.
-    pub(crate) fn withdraw(&mut self, aor: &Aor) -> Option<Kept> {
+    pub(crate) fn withdraw(&mut self, aor: &Aor) -> Option<Told> {
         self.by_aor.remove(aor)?.told
     }
 }

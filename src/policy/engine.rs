@@ -10,18 +10,18 @@ use super::addresses::{Addresses, Claim};
 use super::candidates::{ByContainer, Candidate, by_container, users_of};
 use super::catalogue::Setting;
 use super::device::{DeviceId, Devices};
-use super::identity::{IdentityConfig, created};
+use super::identity::{IdentityConfig, created, is_disabled};
 use super::impact::{self, Impact};
-use super::kept::Kept;
 use super::layers::{Chain, Layer};
 use super::network::{Network, NetworkMap, Spot};
 use super::object::HeldFault;
-use super::outcome::{Outcome, UserChange, Withholding};
+use super::outcome::{Later, Outcome, UserChange, Withholding};
 use super::personal::{Orders, Personal};
 use super::relevant::{Direct, Relevant};
 use super::resolve::{Sharers, shared};
 use super::resolved::{Resolved, ResolvedSet, Want};
 use super::sources::Sources;
+use super::told::Told;
 use super::wanted::Wanted;
 use super::witness::Silent;
 use crate::model::{Aor, Kind, ObjectId};
@@ -79,6 +79,8 @@ pub(crate) struct User {
     pub(crate) aor: Option<Aor>,
     pub(crate) standing: Standing,
     has_registrar: bool,
+    /// Whether the directory has disabled the account.
+    is_disabled: bool,
     /// What is wrong with the user's own entry: hardly ever anything.
     pub(crate) amiss: Option<Box<Amiss>>,
 }
@@ -95,6 +97,8 @@ pub(crate) struct Amiss {
 pub(crate) enum Standing {
     /// There is no address to publish at.
     NoAddress,
+    /// The account is disabled: an explicit empty profile is published.
+    Disabled,
     /// The user's settings are published.
     Published,
     /// They are not.
@@ -123,6 +127,8 @@ struct Round {
     users: Vec<(ObjectId, User)>,
     /// The first claims of all, when there were none before.
     claims: Option<Vec<(Aor, Claim)>>,
+    /// How many of those that are to come later have their settings of before at hand.
+    befores: usize,
     /// The settings of some of the users, at hand for whoever asks next.
     resolved: HashMap<ObjectId, Arc<Resolved>>,
 }
@@ -199,11 +205,16 @@ impl Engine {
     }
 
     /// The next of those who are to come later; `None` when there are none left.
-    pub fn part(&mut self, later: &mut VecDeque<ObjectId>) -> Option<Vec<UserChange>> {
+    pub fn part(&mut self, later: &mut VecDeque<Later>) -> Option<Vec<UserChange>> {
+        if later.is_empty() {
+            return None;
+        }
         let part = later.drain(..PART.min(later.len()));
-        let part: Vec<ObjectId> = part.collect();
-        let part: Vec<UserChange> = part.into_iter().filter_map(|id| self.resolve_in_order(id)).map(UserChange::Resolved).collect();
-        (!part.is_empty() || !later.is_empty()).then_some(part)
+        let change = |Later { user, before }| {
+            let before = before.and_then(|before: Told| before.settings(&self.config.identity));
+            Some(UserChange::Resolved { now: self.resolve_in_order(user)?, before })
+        };
+        Some(part.filter_map(change).collect())
     }
 
     /// As [`resolve`], with the orders of servers that others had before.
@@ -254,8 +265,10 @@ impl Engine {
         round.touched.dedup();
         let affected = self.affected(&impact, &stale, &looked_at, &round.touched);
         let mut outcome = self.settle(&mut round);
-        let resolved = outcome.later.drain(..).filter_map(|id| round.resolved.remove(&id).or_else(|| self.resolve_in_order(id)));
-        outcome.users.extend(resolved.map(UserChange::Resolved));
+        for Later { user, before } in std::mem::take(&mut outcome.later) {
+            let before = before.and_then(|before| before.settings(&self.config.identity));
+            outcome.users.extend(self.now(user, &mut round).map(|now| UserChange::Resolved { now, before }));
+        }
         Outcome { answers: self.answer_again(affected), ..outcome }
     }
 
@@ -308,9 +321,14 @@ impl Engine {
     }
 
     /// The addresses of those, in the same order.
-    pub fn published(&self) -> impl Iterator<Item = &Aor> {
+    pub fn addresses(&self) -> impl Iterator<Item = &Aor> {
         let published = self.users.values().filter(|user| user.standing == Standing::Published);
         published.filter_map(|user| user.aor.as_ref())
+    }
+
+    /// How many users have a document now.
+    pub fn published(&self) -> usize {
+        self.users.values().filter(|user| user.standing == Standing::Published).count()
     }
 
     /// Every user whose document is withheld, by id, and why.
@@ -470,9 +488,10 @@ impl Engine {
             standing = old.standing;
         }
         let shared = Arc::clone(&held.set);
+        let is_disabled = is_disabled(&object.attributes);
         let mut has_registrar = false;
         if let Some(aor) = &own.aor {
-            let claim = Claim::new(id, created(&object.attributes));
+            let claim = Claim::new(id, created(&object.attributes), is_disabled);
             match &mut round.claims {
                 Some(claims) => claims.push((aor.clone(), claim)),
                 None => {
@@ -490,7 +509,7 @@ impl Engine {
         }
         let is_well = own.faults.is_empty() && own.wants.is_empty();
         let amiss = (!is_well).then(|| Box::new(Amiss { faults: own.faults, wants: own.wants }));
-        round.users.push((id, User { shared, aor: own.aor, standing, has_registrar, amiss }));
+        round.users.push((id, User { shared, aor: own.aor, standing, has_registrar, is_disabled, amiss }));
     }
 
     /// Forgets a user.
@@ -524,64 +543,82 @@ impl Engine {
     /// later.
     fn settle(&mut self, round: &mut Round) -> Outcome {
         let mut gone = Vec::new();
+        let mut disabled = Vec::new();
         let mut withheld = Vec::new();
-        let mut resolved: Vec<(Option<ObjectId>, ObjectId)> = Vec::new();
+        let mut resolved: Vec<(Option<ObjectId>, Later)> = Vec::new();
         for aor in std::mem::take(&mut round.touched) {
             let Some(address) = self.addresses.get_mut(&aor) else { continue };
             let Some(Claim { user: owner, .. }) = address.owner else {
-                gone.extend(self.addresses.withdraw(&aor).map(|told| UserChange::Gone { user: told.user(), aor }));
+                let Some(told) = self.addresses.withdraw(&aor) else { continue };
+                let (user, before) = (told.user(), told.settings(&self.config.identity));
+                gone.push(UserChange::Gone { user, aor, remains: self.users.contains_key(&user), before });
                 continue;
             };
             for Claim { user, .. } in address.others() {
-                withheld.extend(withhold(&mut self.users, *user, Some(owner)));
+                withheld.extend(withhold(&mut self.users, *user, Some(owner), || None));
             }
             let Some(user) = self.users.get_mut(&owner).filter(|user| user.aor.is_some()) else { continue };
+            if user.is_disabled {
+                user.standing = Standing::Disabled;
+                if matches!(address.told, Some(Told::Disabled(before)) if before == owner) {
+                    continue;
+                }
+                let before = address.told.replace(Told::Disabled(owner));
+                let before = before.and_then(|before| before.settings(&self.config.identity));
+                disabled.extend(self.now(owner, round).map(|now| UserChange::Disabled { now, before }));
+                continue;
+            }
             if !user.has_registrar {
-                withheld.extend(withhold(&mut self.users, owner, None));
+                let before = || address.told.as_ref()?.settings(&self.config.identity);
+                withheld.extend(withhold(&mut self.users, owner, None, before));
                 continue;
             }
             user.standing = Standing::Published;
-            let Some(entry) = self.snapshot.get(owner) else { continue };
-            let now = Kept::Plain { shared: Arc::clone(&user.shared), entry: Arc::clone(entry) };
-            let is_plain = self.sources.policies(owner).is_empty();
-            if is_plain && address.told.as_ref().is_some_and(|told| told.is_same_at_sight(&now)) {
-                // The newest entry is kept, so that no older one is.
-                address.told = Some(now);
-                continue;
-            }
-            let before = address.told.take();
-            let is_new = match before.as_ref().and_then(|before| before.resolved(&self.config.identity)) {
-                None if is_plain => {
-                    address.told = Some(now);
-                    true
-                }
-                before => {
-                    let at_hand = round.resolved.get(&owner).cloned();
-                    let Some(settings) = at_hand.or_else(|| resolve(self, owner, &mut Orders::default())) else { continue };
-                    let is_new = before.is_none_or(|before| !before.is_same(&settings));
-                    if let Some(address) = self.addresses.get_mut(&aor) {
-                        address.told = Some(if is_plain { now } else { Kept::Whole(settings) });
-                    }
-                    is_new
-                }
-            };
-            if is_new && let Some(user) = self.users.get(&owner) {
-                resolved.push((user.shared.container, owner));
+            let container = user.shared.container;
+            if let Some(before) = self.publish(&aor, owner, round) {
+                resolved.push((container, Later { user: owner, before }));
             }
         }
-        gone.sort_unstable_by_key(UserChange::user);
-        withheld.sort_unstable_by_key(UserChange::user);
+        for changes in [&mut gone, &mut disabled, &mut withheld] {
+            changes.sort_unstable_by_key(UserChange::user);
+        }
         // Next to each other who are likely to share a set: what is made of it is at hand.
-        resolved.sort_unstable();
+        resolved.sort_unstable_by_key(|(container, later)| (*container, later.user));
         let mut users = gone;
+        users.extend(disabled);
         users.extend(withheld);
-        let later = resolved.into_iter().map(|(_, id)| id).collect();
+        let later = resolved.into_iter().map(|(_, later)| later).collect();
         Outcome { users, later, examined: round.examined, answers: Vec::new() }
+    }
+
+    /// Notes that an owner's settings are published. If they differ from what was told before: that.
+    fn publish(&mut self, aor: &Aor, owner: ObjectId, round: &mut Round) -> Option<Option<Told>> {
+        let (user, entry) = (self.users.get(&owner)?, self.snapshot.get(owner)?);
+        let now = Told::Plain { shared: Arc::clone(&user.shared), entry: Arc::clone(entry) };
+        let is_plain = self.sources.policies(owner).is_empty();
+        let address = self.addresses.get_mut(aor)?;
+        if is_plain && address.told.as_ref().is_none_or(|told| told.is_same_at_sight(&now)) {
+            // The newest entry is kept, so that no older one is.
+            return address.told.replace(now).is_none().then_some(None);
+        }
+        let told = address.told.take();
+        let before = told.as_ref().and_then(|told| told.settings(&self.config.identity));
+        let settings = self.now(owner, round)?;
+        let is_new = before.as_ref().is_none_or(|before| !before.is_same(&settings));
+        self.addresses.get_mut(aor)?.told = Some(if is_plain { now } else { Told::Whole(settings) });
+        round.befores += usize::from(is_new);
+        let at_hand = before.filter(|_| round.befores < AT_HAND_MAX).map(Told::Whole);
+        is_new.then(|| at_hand.or(told))
+    }
+
+    /// The settings of a user as they are now.
+    fn now(&mut self, id: ObjectId, round: &mut Round) -> Option<Arc<Resolved>> {
+        round.resolved.get(&id).cloned().or_else(|| self.resolve_in_order(id))
     }
 }
 
 /// So many at once.
-const PART: usize = 4096;
+const PART: usize = AT_HAND_MAX;
 
 /// A user's settings, made of what is known now.
 pub(super) fn resolve(engine: &Engine, id: ObjectId, orders: &mut Orders) -> Option<Arc<Resolved>> {
@@ -610,7 +647,12 @@ pub(super) fn resolve(engine: &Engine, id: ObjectId, orders: &mut Orders) -> Opt
 
 /// Notes that a user's document is withheld, for want of a registrar or because the address is another's, and tells it if
 /// that is new.
-fn withhold(users: &mut BTreeMap<ObjectId, User>, id: ObjectId, owner: Option<ObjectId>) -> Option<UserChange> {
+fn withhold(
+    users: &mut BTreeMap<ObjectId, User>,
+    id: ObjectId,
+    owner: Option<ObjectId>,
+    before: impl FnOnce() -> Option<Arc<Resolved>>,
+) -> Option<UserChange> {
     let user = users.get_mut(&id)?;
     // As the user's own entry writes it.
     let aor = user.aor.clone()?;
@@ -619,7 +661,8 @@ fn withhold(users: &mut BTreeMap<ObjectId, User>, id: ObjectId, owner: Option<Ob
         None => Withholding::NoRegistrar { aor },
     };
     let standing = Standing::Withheld(Box::new(why.clone()));
-    (std::mem::replace(&mut user.standing, standing.clone()) != standing).then_some(UserChange::Withheld { user: id, why })
+    let is_news = std::mem::replace(&mut user.standing, standing.clone()) != standing;
+    is_news.then(|| UserChange::Withheld { user: id, why, before: before() })
 }
 
 impl Stale {

@@ -158,6 +158,11 @@ impl Listed<'_> {
                 let remedy = format!("nothing has to be done if nobody phones as this user; else fill one of {}", attributes.join(", "));
                 self.object(Severity::Note, "account.no-address", id, None, what, remedy);
             }
+            Standing::Disabled => {
+                let what = "the directory has disabled the account: its phones get an explicit empty profile".to_owned();
+                let remedy = "nothing has to be done; enabled again, it has its profile at once".to_owned();
+                self.object(Severity::Note, "account.disabled", id, None, what, remedy);
+            }
             Standing::Withheld(why) => self.withheld(id, why),
         }
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::kept::Kept;
 use crate::config::{AuthConfig, PASSWORD_ATTRIBUTE};
-use crate::model::{Aor, Fault, ObjectId, Place, Severity};
+use crate::model::{Aor, Fault, ObjectId, Place, Secret, Severity};
 use crate::policy::Resolved;
 use crate::policy::catalogue::Setting;
 use crate::sip::digest::{Algorithm, Ha1};
@@ -137,12 +138,23 @@ impl CredentialBook {
         if !self.digest {
             return;
         }
-        let configured =
-            Setting::named("account.auth-user").and_then(|setting| user.get(setting)).and_then(|decision| decision.values.first());
-        let short = configured.map_or_else(|| user.aor.user().to_owned(), ToString::to_string);
-        let names = vec![user.aor.key().to_owned(), short];
         let password = snapshot.get(user.user).and_then(|object| password(object));
-        self.insert(&user.aor, User { id: user.user, names, password });
+        self.insert(&user.aor, User { id: user.user, names: names(user), password });
+    }
+
+    /// Takes a user whose documents another run published: the secret is that of then, unless the entry is there and has another.
+    pub(super) fn keep(&mut self, snapshot: &Snapshot, aor: &Aor, kept: &Kept) {
+        if !self.digest {
+            return;
+        }
+        let now = snapshot.get(kept.user).and_then(|object| password(object));
+        let password = now.or_else(|| kept.password.as_ref().map(|password| password.expose().to_owned()));
+        self.insert(aor, User { id: kept.user, names: kept.names.clone(), password });
+    }
+
+    /// The secret that the directory gave the user of an address.
+    pub(super) fn password(&self, aor: &Aor) -> Option<Secret> {
+        self.users.get(aor).and_then(|user| user.password.clone()).map(Secret::new)
     }
 
     fn insert(&mut self, aor: &Aor, entry: User) {
@@ -251,6 +263,13 @@ fn set<T: Ord + Clone>(all: &mut BTreeSet<T>, one: &T, is_in: bool) {
     } else {
         all.remove(one);
     }
+}
+
+/// The user names that stand for a user: the whole address, and the short one.
+pub(super) fn names(user: &Resolved) -> Vec<String> {
+    let configured = user.get(Setting::ACCOUNT_AUTH_USER).and_then(|decision| decision.values.first());
+    let short = configured.map_or_else(|| user.aor.user().to_owned(), ToString::to_string);
+    vec![user.aor.key().to_owned(), short]
 }
 
 fn password(object: &Object) -> Option<String> {

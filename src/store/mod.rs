@@ -10,6 +10,7 @@
 mod change;
 mod dense;
 mod groups;
+mod guard;
 mod membership;
 mod name;
 mod object;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use change::{Change, ChangeSet};
 pub use groups::Member;
+pub use guard::{Quarantine, Suspicion, SweepGuard};
 pub use object::Object;
 pub use snapshot::Snapshot;
 pub use writer::{Applied, Store};

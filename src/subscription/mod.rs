@@ -28,6 +28,7 @@ pub mod phase;
 mod reason;
 mod subscribe;
 mod table;
+mod wave;
 
 pub use config::{AuthMode, NotifierConfig, OnTimeout};
 pub use counters::Counters;
@@ -35,6 +36,7 @@ pub use credentials::{Account, CredentialChanges, Credentials};
 pub use endpoint::{Endpoint, EndpointState};
 pub use notifier::Notifier;
 pub use reason::Reason;
+pub use wave::{Wave, Waves};
 
 #[cfg(test)]
 mod tests;

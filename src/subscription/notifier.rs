@@ -14,9 +14,10 @@ use super::credentials::{CredentialChanges, Credentials};
 use super::endpoint::{self, Endpoint};
 use super::nonce::Nonces;
 use super::pacing::Bucket;
-use super::phase::Input;
+use super::phase::{Input, Phase};
 use super::reason::Reason;
 use super::table::{SubscriptionId, Table};
+use super::wave::Waves;
 use crate::document::{Document, profile};
 use crate::model::Aor;
 use crate::sip::transaction::timers::Timers;
@@ -65,6 +66,7 @@ pub struct Notifier {
     pub(super) bucket: Bucket,
     pub(super) out: VecDeque<Transmit>,
     pub(super) counters: Counters,
+    pub(super) waves: Waves,
     /// Where NOTIFYs are written before their length is known.
     pub(super) scratch: Vec<u8>,
 }
@@ -104,6 +106,7 @@ impl Notifier {
             paced: VecDeque::new(),
             out: VecDeque::new(),
             counters: Counters::default(),
+            waves: Waves::default(),
             scratch: Vec::new(),
         }
     }
@@ -194,6 +197,7 @@ impl Notifier {
     pub fn publish(&mut self, now: Instant, aor: &Aor, document: Document) {
         self.tick(now);
         if self.table.publish(aor, document) {
+            self.join_wave(aor);
             self.for_each(now, aor, Input::Published);
         }
     }
@@ -203,6 +207,36 @@ impl Notifier {
         self.tick(now);
         self.end_all(now, aor, reason);
         self.table.withdraw(aor);
+    }
+
+    /// As [`Notifier::withdraw`], with a last document for each subscriber first: a phone that is only told that its subscription ends goes
+    /// on with what it has. Who does not answer now has it when it comes back; who subscribes anew is a stranger.
+    pub fn dismiss(&mut self, now: Instant, aor: &Aor, reason: Reason, farewell: Document) {
+        self.tick(now);
+        if self.table.leave(aor, reason, farewell) {
+            self.join_wave(aor);
+            self.for_each(now, aor, Input::Published);
+        }
+    }
+
+    /// How far changes have come: what is published between [`Waves::begin`] and [`Waves::end`] is followed.
+    pub const fn waves(&mut self) -> &mut Waves {
+        &mut self.waves
+    }
+
+    /// Whoever listens at an address joins the current wave.
+    fn join_wave(&mut self, aor: &Aor) {
+        if self.waves.current() == 0 {
+            return;
+        }
+        let mut next = self.table.first(aor);
+        while let Some(id) = next {
+            next = self.table.after(id);
+            let listens = |phase: Phase| phase != Phase::Suspended && !phase.is_ending();
+            if let Some(subscription) = self.table.get_mut(id).filter(|subscription| listens(subscription.phase)) {
+                subscription.wave = self.waves.join(subscription.wave);
+            }
+        }
     }
 
     /// Says, in place of what was said before, which users are known and get no document for now. A document that they have stays;

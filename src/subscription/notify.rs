@@ -13,6 +13,7 @@ use super::notifier::Notifier;
 use super::phase::{Effect, Input, Phase};
 use super::reason::Reason;
 use super::table::{Subscription, SubscriptionId, Table, Way};
+use super::wave::Left;
 use crate::sip::transaction::{SendError, Target, Transmit};
 use crate::sip::{Message, Method, Transport, check_response};
 
@@ -30,6 +31,12 @@ impl Notifier {
         let Some(subscription) = self.table.get_mut(id) else { return };
         let (next, effect) = subscription.phase.step(input, suspend);
         subscription.phase = next;
+        // It had the document already; or it is lost to the wave.
+        match next {
+            Phase::Calm if input == Input::Settled => self.waves.leave(std::mem::take(&mut subscription.wave), Left::Overtaken, None),
+            Phase::Suspended | Phase::Gone => self.waves.leave(std::mem::take(&mut subscription.wave), Left::Failed, None),
+            _ => {}
+        }
         match effect {
             Effect::Queue if !subscription.queued.paced && !subscription.queued.first => {
                 subscription.queued.paced = true;
@@ -49,6 +56,13 @@ impl Notifier {
                 self.wait(now, id, wait);
             }
             Effect::Remove => self.table.remove(id),
+        }
+        // RFC 6665 §4.2.2, RFC 6080 §5.3: the explicit empty profile has arrived, and with it there is nothing more to tell.
+        if next == Phase::Calm
+            && matches!(input, Input::Accepted | Input::Settled)
+            && let Some(reason) = self.table.with_record(id).and_then(|(_, record)| record.leaving)
+        {
+            self.end(now, id, reason);
         }
     }
 
@@ -97,7 +111,7 @@ impl Notifier {
     }
 
     fn notify(&mut self, now: Instant, id: SubscriptionId, is_last: bool) -> Option<Transmit> {
-        let Self { table, scratch, config, clients, rng, counters, .. } = self;
+        let Self { table, scratch, config, clients, rng, counters, waves, .. } = self;
         let (subscription, record) = table.with_record(id)?;
         subscription.forced = false;
         subscription.local_cseq += 1;
@@ -150,6 +164,9 @@ impl Notifier {
             Arc::from(scratch.as_slice())
         });
         counters.notified += u64::from(sent.is_ok());
+        if sent.is_ok() && document.is_some() {
+            waves.sent(subscription.wave);
+        }
         sent.ok()
     }
 
@@ -170,9 +187,12 @@ impl Notifier {
         match status {
             200..300 => {
                 self.counters.accepted += 1;
-                if let Some(subscription) = self.table.get_mut(id) {
+                if let Some((subscription, record)) = self.table.with_record(id) {
                     subscription.failures = 0;
                     subscription.holds = subscription.flying.take().or(subscription.holds);
+                    if subscription.holds == record.document.as_ref().map(|document| document.etag) {
+                        self.waves.leave(std::mem::take(&mut subscription.wave), Left::Answered, Some(now));
+                    }
                     // RFC 3261 §12.2.1.2, RFC 6665 §4.4.1: NOTIFY refreshes the target, and so does its 2xx. A Contact that leads nowhere
                     // changes nothing.
                     if let Ok(Some(contact)) = response.contact() {

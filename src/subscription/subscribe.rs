@@ -119,7 +119,8 @@ impl Notifier {
         if identity.is_some_and(|identity| *identity != aor) || sender.is_none_or(|sender| !same_record(&sender, &aor)) {
             return Err(Answer::new(403));
         }
-        let Some((record, document)) = self.table.record(&aor).and_then(|record| Some((record, record.document.as_ref()?))) else {
+        let known = self.table.record(&aor).filter(|record| record.leaving.is_none());
+        let Some((record, document)) = known.and_then(|record| Some((record, record.document.as_ref()?))) else {
             // 403 is final for a phone: not for a user who is known, and whose configuration is being repaired.
             return Err(if self.withheld.contains(&aor) { self.busy() } else { Answer::new(403) });
         };

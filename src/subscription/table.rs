@@ -58,6 +58,8 @@ pub(super) struct Subscription {
     pub(super) failures: u8,
     pub(super) local_cseq: u32,
     pub(super) remote_cseq: u32,
+    /// The wave of changes that it is in; 0: none.
+    pub(super) wave: u32,
     pub(super) expires_at: Instant,
     /// When to try again, in [`Phase::Waiting`].
     pub(super) retry_at: Option<Instant>,
@@ -118,6 +120,8 @@ pub(super) struct Record {
     pub(super) aor: Aor,
     /// The newest version; none once it is withdrawn and its last subscriptions end.
     pub(super) document: Option<Document>,
+    /// The document is a farewell: each subscription ends, for this reason, once it has it.
+    pub(super) leaving: Option<Reason>,
     first: Option<u32>,
     pub(super) subscriptions: usize,
 }
@@ -150,9 +154,10 @@ impl Table {
         if let Some(record) = known {
             let changed = record.document.as_ref().is_none_or(|held| held.etag != document.etag);
             record.document = Some(document);
+            record.leaving = None;
             return changed;
         }
-        let record = Record { aor: aor.clone(), document: Some(document), first: None, subscriptions: 0 };
+        let record = Record { aor: aor.clone(), document: Some(document), leaving: None, first: None, subscriptions: 0 };
         if let Some(index) = self.records.insert(record) {
             self.by_aor.insert(aor.clone(), index);
         }
@@ -166,6 +171,17 @@ impl Table {
             record.document = None;
         }
         self.forget_if_unused(index);
+    }
+
+    /// Puts a farewell in the place of a record's document. False: nobody subscribes to it, and it is forgotten.
+    pub(super) fn leave(&mut self, aor: &Aor, reason: Reason, farewell: Document) -> bool {
+        let known = self.by_aor.get(aor).and_then(|index| self.records.get_mut(*index));
+        let Some(record) = known.filter(|record| record.first.is_some()) else {
+            self.withdraw(aor);
+            return false;
+        };
+        (record.document, record.leaving) = (Some(farewell), Some(reason));
+        true
     }
 
     /// The first subscription to a record; [`Table::after`] gives the others.
@@ -211,6 +227,7 @@ impl Table {
             failures: 0,
             local_cseq: 0,
             remote_cseq: beginning.remote_cseq,
+            wave: 0,
             expires_at: beginning.expires_at,
             retry_at: None,
             timer_at: None,
@@ -270,7 +287,7 @@ impl Table {
 
     fn forget_if_unused(&mut self, index: u32) {
         if let Some(record) = self.records.get(index)
-            && record.document.is_none()
+            && (record.document.is_none() || record.leaving.is_some())
             && record.first.is_none()
         {
             self.by_aor.remove(&record.aor);

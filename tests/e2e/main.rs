@@ -14,6 +14,7 @@ mod common;
 
 mod fanout;
 mod faults;
+mod guards;
 mod linphone;
 mod outage;
 mod sample;

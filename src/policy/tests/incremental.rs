@@ -360,13 +360,14 @@ fn follow(told: &mut Told, outcome: &Outcome, engine: &Engine) {
     let Told { published: told, withheld } = told;
     for change in &outcome.users {
         match change {
-            UserChange::Gone { aor, user } => {
+            UserChange::Disabled { now, .. } => drop(told.remove(&now.aor)),
+            UserChange::Gone { aor, user, .. } => {
                 assert_eq!(told.remove(aor).map(|resolved| resolved.user), Some(*user), "gone, but never told");
             }
-            UserChange::Withheld { user, why } => {
+            UserChange::Withheld { user, why, .. } => {
                 assert_ne!(withheld.insert(*user, why.clone()).as_ref(), Some(why), "told twice: {why}");
             }
-            UserChange::Resolved(resolved) => {
+            UserChange::Resolved { now: resolved, .. } => {
                 let before = told.insert(resolved.aor.clone(), Arc::clone(resolved));
                 assert!(before.is_none_or(|before| !before.is_same(resolved)), "told twice: {}", resolved.aor);
             }

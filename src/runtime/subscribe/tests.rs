@@ -7,6 +7,7 @@ use super::*;
 use crate::document::Document;
 use crate::document::profile::{CONTENT_TYPE, NAMESPACE};
 use crate::model::Aor;
+use crate::runtime::live::Feed;
 use crate::runtime::notifying::{self, Command};
 use crate::subscription::{AuthMode, Notifier, NotifierConfig};
 
@@ -65,7 +66,7 @@ impl Daemon {
         let own = net.addresses().iter().map(|listen| (listen.transport, listen.address)).collect();
         let config = NotifierConfig { auth: AuthMode::Open, listen: own, ..NotifierConfig::default() };
         let (commands, commanded) = mpsc::channel(4);
-        tokio::spawn(notifying::run(Notifier::new(config, [3; 32]), net, events, commanded));
+        tokio::spawn(notifying::run(Notifier::new(config, [3; 32]), net, events, commanded, Feed::new()));
         let daemon = Self { server: ServerUri { host: address.ip().to_string(), port: address.port(), transport }, commands };
         daemon.publish(profile(600, 0)).await;
         daemon

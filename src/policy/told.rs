@@ -1,4 +1,4 @@
-//! A user's settings, put away: what they were made of, so that they can be made again.
+//! What was told of an address, put away: what the settings were made of, so that they can be made again.
 //!
 //! There is one of these for each user, and settings take twenty times the room.
 
@@ -13,26 +13,29 @@ use super::witness::Silent;
 use crate::model::ObjectId;
 use crate::store::{Object, Snapshot};
 
-/// Settings that were told.
+/// What was told of an address last.
 #[derive(Debug, Clone)]
-pub(crate) enum Kept {
-    /// The user has no lines of its own: what is shared and the entry say everything.
+pub(crate) enum Told {
+    /// Settings of a user that has no lines of its own: what is shared and the entry say everything.
     Plain { shared: Arc<ResolvedSet>, entry: Arc<Object> },
-    /// As they are.
+    /// Settings as they are.
     Whole(Arc<Resolved>),
+    /// That this user's account is disabled.
+    Disabled(ObjectId),
 }
 
-impl Kept {
-    /// Whose they are.
+impl Told {
+    /// Of whom it was told.
     pub(crate) fn user(&self) -> ObjectId {
         match self {
             Self::Plain { entry, .. } => entry.id,
             Self::Whole(resolved) => resolved.user,
+            Self::Disabled(user) => *user,
         }
     }
 
-    /// The settings, made again. `None` cannot be: what has no address is not told.
-    pub(crate) fn resolved(&self, identity: &IdentityConfig) -> Option<Arc<Resolved>> {
+    /// The settings, if any were told, made again.
+    pub(crate) fn settings(&self, identity: &IdentityConfig) -> Option<Arc<Resolved>> {
         static NOBODY: LazyLock<(Snapshot, Sources, Chain)> = LazyLock::new(|| {
             let (snapshot, sources) = (Snapshot::default(), Sources::new(&[]));
             let chain = Chain::of(&snapshot, &sources, None);
@@ -41,6 +44,7 @@ impl Kept {
         let (shared, entry) = match self {
             Self::Plain { shared, entry } => (shared, entry),
             Self::Whole(resolved) => return Some(Arc::clone(resolved)),
+            Self::Disabled(_) => return None,
         };
         let (snapshot, sources, chain) = &*NOBODY;
         let identity = Some(identity);
