@@ -87,7 +87,9 @@ pub fn result(tag: u8, code: u8, words: &str) -> Vec<u8> {
 
 /// A filter (RFC 4511 §4.5.1.7) held against attributes.
 pub fn matches(filter: Tlv<'_>, attributes: &[(String, Vec<Vec<u8>>)]) -> bool {
-    let values = |name: &str| attributes.iter().filter(|(held, _)| held.eq_ignore_ascii_case(name)).flat_map(|(_, values)| values).collect::<Vec<_>>();
+    let values = |name: &str| {
+        attributes.iter().filter(|(held, _)| held.eq_ignore_ascii_case(name)).flat_map(|(_, values)| values).collect::<Vec<_>>()
+    };
     let number = |octets: &[u8]| String::from_utf8_lossy(octets).parse::<u64>().unwrap_or(0);
     match filter.tag {
         0xa0 => filter.parts().into_iter().all(|part| matches(part, attributes)),
