@@ -25,6 +25,7 @@ mod kept;
 mod leisure;
 mod live;
 mod notifying;
+pub mod plan;
 mod publishing;
 mod saving;
 pub mod serve;
