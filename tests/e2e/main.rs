@@ -17,5 +17,6 @@ mod faults;
 mod guards;
 mod linphone;
 mod outage;
+mod places;
 mod sample;
 mod tour;
