@@ -342,7 +342,7 @@ fn main() {
     let mut renderer = Renderer::new();
     let mut documents: Vec<Document> = Vec::with_capacity(outcome.users.len());
     for change in outcome.users {
-        let UserChange::Resolved(resolved) = change else { continue };
+        let UserChange::Resolved { now: resolved, .. } = change else { continue };
         documents.push(renderer.profile(&resolved));
     }
     let in_documents = report.step("documents: render everybody");

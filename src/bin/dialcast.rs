@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use dialcast::config::Flags;
-use dialcast::runtime::{self, subscribe::SubscribeArgs};
+use dialcast::runtime::{self, schema::SchemaArgs, subscribe::SubscribeArgs};
 
 /// Keeps every phone configured from the layout of the directory.
 #[derive(Debug, Parser)]
@@ -70,6 +70,7 @@ enum Command {
         #[command(flatten)]
         source: SourceArgs,
     },
+    Schema(SchemaArgs),
     /// Faults of the configuration and the directory, with their places and remedies.
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
@@ -207,6 +208,7 @@ fn main() -> ExitCode {
             runtime::explain::run(&source.flags(), &user, setting.as_deref(), address, json)
         }
         Command::Doctor { source } => runtime::doctor::run(&source.flags(), json),
+        Command::Schema(args) => runtime::schema::run(&args, json),
         Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
         Command::Holds { daemon } => runtime::hold_commands::holds(&daemon.flags(), json),
         Command::Watch { count, daemon } => runtime::watch::run(&daemon.flags(), count, json),

@@ -11,6 +11,7 @@ use super::grammar::Filter;
 use super::layers::container_of;
 use super::object::{Carrier, PolicyObject, Since};
 use super::server_object::ServerObject;
+use super::stead::stands_in;
 use crate::model::{Attributes, Dn, Kind, ObjectId};
 use crate::store::{Object, Snapshot};
 
@@ -155,7 +156,7 @@ impl Sources {
     fn read_server(&mut self, snapshot: &Snapshot, id: ObjectId, object: Option<&Arc<Object>>, touched: &mut Touched) {
         let now = object
             .filter(|object| object.kind == Kind::Server)
-            .map(|object| Placed { container: container_of(snapshot, id), server: Arc::new(ServerObject::read(object)) });
+            .map(|object| Placed { container: served_container(snapshot, object), server: Arc::new(ServerObject::read(object)) });
         let before = self.servers.get(&id);
         if let (Some(now), Some(before)) = (&now, before)
             && now.container == before.container
@@ -256,6 +257,12 @@ impl Sources {
     }
 }
 
+/// The closest container that a server counts for.
+fn served_container(snapshot: &Snapshot, server: &Object) -> Option<ObjectId> {
+    let place = stands_in(snapshot, server)?;
+    if matches!(place.kind, Kind::Container(_)) { Some(place.id) } else { container_of(snapshot, server.id) }
+}
+
 /// A cheap test before an object is read.
 fn may_carry(object: &Object) -> bool {
     matches!(object.kind, Kind::Policy | Kind::Server) || object.attributes.has(SETTING)
@@ -280,7 +287,7 @@ fn carried(snapshot: &Snapshot, object: &Object) -> Option<Carried> {
     let governs: Vec<(ObjectId, Carrier)> = match object.kind {
         Kind::Policy if aim::is_aimed(object) => aim::targets(snapshot, object, &mut faults),
         // An entry that is nothing but a policy speaks for what it stands in.
-        Kind::Policy => object.parent.and_then(|parent| snapshot.get(parent)).and_then(|parent| by_kind(parent)).into_iter().collect(),
+        Kind::Policy => stands_in(snapshot, object).and_then(|place| by_kind(place)).into_iter().collect(),
         _ => by_kind(object).into_iter().collect(),
     };
     // A policy that governs nobody is read as if in a container: its lines have faults too.

@@ -28,6 +28,7 @@ mod notifying;
 mod placing;
 mod publishing;
 mod saving;
+pub mod schema;
 pub mod serve;
 mod state;
 mod stop;

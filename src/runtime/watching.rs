@@ -19,7 +19,7 @@ use super::until;
 use crate::directory::{Cookie, Event, Report};
 use crate::model::{Aor, Dn, Fault, Place, Severity, Timestamp};
 use crate::store::saved::Saved;
-use crate::store::{Applied, ChangeSet, Store, SweepGuard};
+use crate::store::{Applied, ChangeSet, Store, Suspicion, SweepGuard};
 use crate::subscription::Ask;
 use crate::subscription::pacing::Quiet;
 
@@ -241,6 +241,9 @@ impl Watching {
                 guards.canaries names; the directory is read again"
             );
             self.again.watch(true, now);
+            if matches!(why, Suspicion::Partial) {
+                self.again.soon(now);
+            }
         }
         self.applied(applied, now);
         if self.loaded.is_some() && self.store.snapshot().is_complete() {
