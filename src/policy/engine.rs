@@ -23,7 +23,7 @@ use super::resolved::{Resolved, ResolvedSet, Want};
 use super::sources::Sources;
 use super::wanted::Wanted;
 use super::witness::Silent;
-use crate::model::{Aor, Kind, ObjectId};
+use crate::model::{Aor, Dn, Kind, ObjectId};
 use crate::store::{Change, ChangeSet, Object, Snapshot};
 
 /// What the configuration says about policy.
@@ -33,6 +33,8 @@ pub struct PolicyConfig {
     pub settings: Vec<String>,
     /// Where identities come from.
     pub identity: IdentityConfig,
+    /// Sites and subnets count only below these entries; empty: everywhere.
+    pub networks: Vec<Dn>,
 }
 
 /// Every user's settings, for one directory.
@@ -127,10 +129,10 @@ impl Engine {
     pub fn new(config: PolicyConfig) -> Self {
         Self {
             sources: Sources::new(&config.settings),
+            network: Network::new(config.networks.clone()),
             config,
             snapshot: Snapshot::default(),
             relevant: Relevant::default(),
-            network: Network::default(),
             devices: Devices::default(),
             wanted: Wanted::default(),
             chains: HashMap::new(),
