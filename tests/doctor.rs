@@ -194,6 +194,17 @@ fn an_account_that_may_too_little_or_too_much() {
     examine(&closed, "secret").code(1).has("failed read the base dc=corp,dc=example is not there, or may not be read", "");
 }
 
+/// Entries that the overlay does not know of: a list would leave them out, and call itself complete.
+#[test]
+fn a_context_csn_that_is_behind() {
+    let mut slapd = Setup::new(slapd::BASE).database(RIGHTS).start();
+    slapd.stop();
+    slapd.slapadd(PEOPLE, &[]);
+    slapd.restart();
+    let found = Config::new(&slapd.url(), Slapd::READER, "secret", "").examine();
+    found.code(1).has("failed read the server's contextCSN ", "it leaves out entries");
+}
+
 #[test]
 fn every_server_of_the_list_is_looked_at() {
     let slapd = Setup::new(format!("{}{PEOPLE}", slapd::BASE)).database(RIGHTS).start();
@@ -292,6 +303,12 @@ fn directory_server_389() {
         .has("ok read cn=changelog", "")
         .has("ok excess nothing may be written", "")
         .has("warning excess the account can read userPassword", "");
+    examine().has_no("warning excess the account can read `changes`");
+    server.modify(
+        "dn: cn=changelog\nchangetype: modify\nadd: aci\n\
+         aci: (targetattr=\"*\")(version 3.0; acl \"all\"; allow (read,search) userdn=\"ldap:///cn=reader,dc=corp,dc=example\";)\n",
+    );
+    examine().has("warning excess the account can read ", "`changes` of cn=changelog, with every changed password");
     server.modify(
         "dn: cn=changelog\nchangetype: modify\ndelete: aci\n\n\
          dn: dc=corp,dc=example\nchangetype: modify\nadd: aci\n\

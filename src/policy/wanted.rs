@@ -144,7 +144,7 @@ impl Engine {
         if impact.everybody {
             return self.wanted.requests().cloned().collect();
         }
-        let aors = users.iter().filter_map(|id| self.users.get(id)?.resolved.as_ref()).map(|resolved| &resolved.aor).chain(touched);
+        let aors = users.iter().filter_map(|id| self.users.get(id)?.aor.as_ref()).chain(touched);
         for aor in aors {
             affected.extend(self.wanted.of(&Resource::User(aor.clone())).cloned());
         }

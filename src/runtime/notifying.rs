@@ -14,7 +14,7 @@ use crate::document::Document;
 use crate::model::Aor;
 use crate::net::{Event, Net};
 use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
-use crate::subscription::{Ask, Credentials, Notifier, Reason, Waves};
+use crate::subscription::{Ask, CredentialChanges, Notifier, Reason, Waves};
 
 /// What the watcher says.
 pub(super) enum Command {
@@ -28,8 +28,8 @@ pub(super) enum Command {
     Wave { number: u32, since: Instant },
     /// As far as here.
     WaveEnd,
-    /// Who may log in.
-    Credentials(Credentials),
+    /// What changed among those who may log in.
+    Credentials(CredentialChanges),
     /// These resources have these documents for these spots: the answers to what the notifier asked.
     PublishAt(Vec<(Resource, Spot, Document)>),
     /// Which address is where, and what differs for there: one change, of which no phone hears twice.
@@ -139,7 +139,7 @@ fn obey(notifier: &mut Notifier, following: &mut Following, command: Command) {
         }
         Command::WaveEnd => notifier.waves().end(),
         Command::Withhold(aors) => notifier.withhold(aors),
-        Command::Credentials(credentials) => notifier.set_credentials(credentials),
+        Command::Credentials(credentials) => notifier.change_credentials(credentials),
         Command::PublishAt(documents) => {
             for (resource, spot, document) in documents {
                 notifier.publish_at(now, &resource, &spot, document);

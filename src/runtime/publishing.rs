@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::credentials::CredentialBook;
 use super::kept::{self, Kept, KeptUsers, SavedDocuments};
@@ -83,8 +83,15 @@ impl Publishing {
 
     /// The first complete state: everything is resolved and published.
     pub(super) async fn load(&mut self, now: Instant, snapshot: &Snapshot) -> Published {
-        let outcome = tokio::task::block_in_place(|| self.engine.load(snapshot));
-        let published = self.publish(now, snapshot, outcome.users, outcome.examined, Trust::Guarded).await;
+        let mut outcome = tokio::task::block_in_place(|| self.engine.load_by_parts(snapshot));
+        let total = outcome.later.len();
+        let mut published = self.publish(now, snapshot, outcome.users, outcome.examined, Trust::Guarded).await;
+        while let Some(part) = tokio::task::block_in_place(|| self.engine.part(&mut outcome.later)) {
+            published.users += self.publish(now, snapshot, part, 0, Trust::Guarded).await.users;
+            if !outcome.later.is_empty() {
+                info!("{} of {total} users have their documents", total - outcome.later.len());
+            }
+        }
         self.serve_kept(snapshot).await;
         self.place(outcome.answers).await;
         published

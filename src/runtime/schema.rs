@@ -50,6 +50,8 @@ enum What {
     Ad,
     /// A policy for an OU, as serviceConnectionPoint
     Policy,
+    /// A policy for the whole domain, in CN=Dialcast,CN=System
+    DomainPolicy,
     /// A server for @nearest(role), as serviceConnectionPoint
     Server,
     /// A policy for a site or subnet, below CN=Services
@@ -83,6 +85,8 @@ const TEXTS: &[(What, bool, Form, &str)] = &[
     (What::Ad, false, Form::Ldifde, include_str!("../../schemas/ad/schema.txt")),
     (What::Policy, false, Form::Ldifde, include_str!("../../schemas/ad/policy.ldf")),
     (What::Policy, false, Form::Powershell, include_str!("../../schemas/ad/policy.ps1")),
+    (What::DomainPolicy, false, Form::Ldifde, include_str!("../../schemas/ad/domain-policy.ldf")),
+    (What::DomainPolicy, false, Form::Powershell, include_str!("../../schemas/ad/domain-policy.ps1")),
     (What::Server, false, Form::Ldifde, include_str!("../../schemas/ad/server.ldf")),
     (What::Server, false, Form::Powershell, include_str!("../../schemas/ad/server.ps1")),
     (What::SitePolicy, false, Form::Ldifde, include_str!("../../schemas/ad/site-policy.ldf")),
@@ -139,7 +143,7 @@ mod tests {
     /// The same objects, whatever the tool: every name and value of the LDIF is in the PowerShell.
     #[test]
     fn snippets_say_the_same() {
-        for what in [What::Policy, What::Server, What::SitePolicy] {
+        for what in [What::Policy, What::DomainPolicy, What::Server, What::SitePolicy] {
             let (ldif, shell) = (text(&args(what, None)).unwrap(), text(&args(what, Some(Form::Powershell))).unwrap());
             let lines = ldif.lines().filter_map(|line| line.split_once(": ").filter(|_| !line.starts_with('#')));
             for (name, value) in lines.filter(|(name, _)| !["changetype", "dn"].contains(name)) {

@@ -290,7 +290,7 @@ impl Watching {
         info!("{} objects, {users} users resolved in {} ms", snapshot.len(), begun.elapsed().as_millis());
         let faults = self.tell_faults();
         if let Some(loaded) = self.loaded.take() {
-            let example = self.publishing.engine.users().map(|user| user.aor.clone()).min();
+            let example = self.publishing.engine.addresses().min().cloned();
             let _ = loaded.send(Loaded { objects: snapshot.len(), users, faults, from_state, example });
         }
         self.again.watch(false, begun);

@@ -35,7 +35,7 @@ mod wave;
 pub use asking::Ask;
 pub use config::{AuthMode, NotifierConfig, OnTimeout};
 pub use counters::Counters;
-pub use credentials::{Account, Credentials};
+pub use credentials::{Account, CredentialChanges, Credentials};
 pub use endpoint::{Endpoint, EndpointState};
 pub use notifier::Notifier;
 pub use reason::Reason;

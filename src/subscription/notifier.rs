@@ -11,7 +11,7 @@ use super::answer::{Answer, reply_path};
 use super::auth::Gate;
 use super::config::{AuthMode, NotifierConfig};
 use super::counters::Counters;
-use super::credentials::Credentials;
+use super::credentials::{CredentialChanges, Credentials};
 use super::endpoint::{self, Endpoint};
 use super::nonce::Nonces;
 use super::pacing::Bucket;
@@ -251,6 +251,11 @@ impl Notifier {
     /// Replaces the accounts.
     pub fn set_credentials(&mut self, credentials: Credentials) {
         self.gate.set_credentials(credentials);
+    }
+
+    /// Changes some of the accounts.
+    pub fn change_credentials(&mut self, changes: CredentialChanges) {
+        self.gate.change_credentials(changes);
     }
 
     /// Says whether the documents are complete; see [`NotifierConfig::ready`].

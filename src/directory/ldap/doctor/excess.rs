@@ -178,6 +178,14 @@ impl Patient<'_> {
                 readable.push(name.to_owned());
             }
         }
+        let log = self.dse.texts("changelog").next().map(str::to_owned);
+        if let Some(log) = log {
+            let asking = Asking { most: 1, attributes: &["changes"], names_only: true, ..Asking::default() };
+            let entries = self.ask((&log, Scope::Subtree, "(changes=*)"), asking).await?;
+            if entries.iter().any(|(_, held)| held.has("changes")) {
+                readable.push(format!("`changes` of {log}, with every changed password (as a hash)"));
+            }
+        }
         let needed = self.wants.passwords;
         let is_needed = |name: &String| needed && name == "SIPIdentityPassword";
         let excess: Vec<String> = readable.iter().filter(|name| !is_needed(name)).cloned().collect();
