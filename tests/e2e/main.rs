@@ -18,5 +18,6 @@ mod guards;
 mod linphone;
 mod outage;
 mod plan;
+mod places;
 mod sample;
 mod tour;
