@@ -268,3 +268,20 @@ fn only_root(snapshot: &Snapshot) -> Option<ObjectId> {
     let root = roots.next()?;
     roots.next().is_none().then_some(root.id)
 }
+
+#[cfg(test)]
+impl NetworkMap {
+    /// A map of these networks; `site` names what makes the difference there.
+    pub(crate) fn of(networks: &[(&str, u8)], rest: Option<u8>) -> Self {
+        let here = |site: Option<u8>| {
+            let spot = Spot { site: site.map(|n| ObjectId::from_bytes([n; 16])), ..Spot::default() };
+            Here { endpoint: site.map(|_| Arc::new(spot)), network: Arc::new(spot) }
+        };
+        let mut map = Self { rest: here(rest), ..Self::default() };
+        for (at, (prefix, site)) in networks.iter().enumerate() {
+            map.heres.push(here((*site > 0).then_some(*site)));
+            map.by_prefix.entry(prefix.parse().unwrap_or_else(|error| panic!("{error}"))).or_insert(at);
+        }
+        map
+    }
+}

@@ -25,6 +25,7 @@ mod kept;
 mod leisure;
 mod live;
 mod notifying;
+mod placing;
 mod publishing;
 mod saving;
 pub mod schema;

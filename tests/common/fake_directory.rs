@@ -178,7 +178,9 @@ impl State {
     fn step(&mut self) {
         for change in self.model.step() {
             let (number, from, to, attributes) = match change {
-                Change::Added(number) => (number, None, Some(self.model.dn(number)), self.model.entry(number).map(|entry| self.attributes(entry))),
+                Change::Added(number) => {
+                    (number, None, Some(self.model.dn(number)), self.model.entry(number).map(|entry| self.attributes(entry)))
+                }
                 Change::Modified(number) => {
                     // Deleted by the same operation: that is told next.
                     let Some(entry) = self.model.entry(number) else { continue };
@@ -213,11 +215,11 @@ impl State {
         match self.manner {
             Manner::OpenLdap => {
                 put("entryuuid", id(entry.number).to_string());
-                put("entrycsn", csn(entry.changed_s, self.changed[&entry.number]));
+                put("entrycsn", csn(entry.changed_s, self.changed.get(&entry.number).copied().unwrap_or_default()));
             }
             Manner::Ds389 => {
                 put("nsuniqueid", id(entry.number).to_string());
-                put("entryusn", self.changed[&entry.number].to_string());
+                put("entryusn", self.changed.get(&entry.number).copied().unwrap_or_default().to_string());
             }
             Manner::PersistentSearch | Manner::Plain => put("entryuuid", id(entry.number).to_string()),
         }
@@ -442,7 +444,10 @@ impl Search {
                 // Only of those that were in sight, and only deletions and moves: a right that was lost is not told.
                 let told = |number: &Number| {
                     changed.iter().any(|told| told.number == *number && told.from.as_ref().is_some_and(|dn| is_below(dn, &self.base)))
-                        && changed.iter().rfind(|told| told.number == *number).is_some_and(|told| told.to.as_ref().is_none_or(|dn| !is_below(dn, &self.base)))
+                        && changed
+                            .iter()
+                            .rfind(|told| told.number == *number)
+                            .is_some_and(|told| told.to.as_ref().is_none_or(|dn| !is_below(dn, &self.base)))
                 };
                 let gone: Vec<_> = gone.into_iter().filter(|number| told(number)).map(|number| id(*number)).collect();
                 if !gone.is_empty() {

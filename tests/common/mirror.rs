@@ -50,6 +50,12 @@ impl Mirror {
         self.store = Store::resume(snapshot, cookie);
     }
 
+    /// Applies the next report, if there is one within a moment.
+    pub async fn step_soon(&mut self) {
+        // Receiving can be cancelled without a loss.
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(2), self.step()).await;
+    }
+
     /// Applies the next report.
     pub async fn step(&mut self) {
         let Ok(report) = tokio::time::timeout(PATIENCE / 2, self.feed.next()).await else {

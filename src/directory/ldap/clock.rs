@@ -1,4 +1,17 @@
-//! Generalized time (RFC 4517 §3.3.13) in seconds, as far as servers write it: in UTC, to the second. Pure.
+//! Generalized time (RFC 4517 §3.3.13) in seconds, as far as servers write it: in UTC, to the second.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The second before which every change has been made, by the clock of any server, if they differ by so much at most.
+pub(super) fn settled_s(clocks_s: u64) -> i64 {
+    now_s().saturating_sub(i64::try_from(clocks_s).unwrap_or(i64::MAX))
+}
+
+/// Now, by our clock.
+pub(super) fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(i64::MAX)
+}
 
 /// Days of a 400-year cycle, and of the years before 1970-03-01 in it.
 const CYCLE: i64 = 146_097;

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use sha2::{Digest, Sha256};
 
 use super::clock;
-use super::ledger::PASSING;
+use super::ledger::YOUNG;
 use crate::model::{Attributes, Dn, ObjectId};
 
 /// The attribute that gives an entry its stable id.
@@ -104,12 +104,21 @@ impl Identity {
 /// Which version of an entry was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Version {
-    /// Differs whenever the entry does; 0 when nothing tells.
+    /// Differs whenever the entry does, and is even; 0 when nothing tells.
     pub(super) number: u64,
     /// When it was changed, by the clock of the server that took the change, in seconds since 1970.
     pub(super) changed_s: Option<i64>,
     /// Whether two changes of one second differ too.
     pub(super) is_fine: bool,
+}
+
+impl Version {
+    /// Its number, marked when the entry's next change may bear the same: `since_s` is the second before which all changes are told,
+    /// by any server's clock.
+    pub(super) fn marked(self, since_s: i64) -> u64 {
+        let is_young = self.number != 0 && !self.is_fine && self.changed_s.is_some_and(|at| at >= since_s);
+        if is_young { self.number | YOUNG } else { self.number }
+    }
 }
 
 /// The version that the attributes show. What it was made of is taken out.
@@ -128,7 +137,7 @@ pub(super) fn take_version(attributes: &mut Attributes) -> Version {
         }
     }
     if version.number > 0 {
-        version.number = hasher.finish().max(PASSING + 1);
+        version.number = (hasher.finish() & !YOUNG).max(YOUNG << 1);
     }
     version
 }

@@ -1,15 +1,13 @@
 //! What outlives a connection: the way to whoever listens, the cookie to go on from, and the faults found so far.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::clock;
 use super::decode::Found;
 use super::failure::LdapFailure;
 use super::faults::Faults;
-use super::identity::Version;
-use super::ledger::{Ledger, PASSING};
+use super::ledger::Ledger;
 use super::queue::Queue;
 use crate::directory::{Cookie, Entry, Event, LdapOptions, Report};
 
@@ -28,7 +26,7 @@ pub(super) struct Outlet {
     pub(super) ledger: Ledger,
     /// When everything was last known to be as it was told: a full list, or a comparison.
     pub(super) compared: Instant,
-    /// Whether the last comparison told of something that vanished.
+    /// Whether something vanished since everything was last read, perhaps with what hung below it.
     pub(super) swept: bool,
     /// When everything was last read.
     pub(super) listed: Instant,
@@ -101,6 +99,8 @@ impl Outlet {
             Event::Delete(id) => {
                 self.faults.good(*id);
                 self.ledger.gone(*id);
+                // What hung below went with it, and nobody says what that was.
+                self.swept = true;
             }
             Event::InitKeep(id) => self.ledger.kept(*id),
             _ => {}
@@ -111,7 +111,7 @@ impl Outlet {
     /// Tells an entry as it is now: in a refresh, or by itself. One whose name cannot be read stays as it was.
     pub(super) fn found(&mut self, entry: Found, refreshing: bool) {
         let Found { id, dn, attributes, version, .. } = entry;
-        self.ledger.told(id, self.lasting(version));
+        self.ledger.told(id, version.marked(clock::settled_s(self.clocks_s)));
         match dn {
             Ok(dn) => {
                 self.faults.good(id);
@@ -126,13 +126,6 @@ impl Outlet {
                 }
             }
         }
-    }
-
-    /// The version's number; of one that the entry's next change may bear too, in the same second, one that is never the same.
-    fn lasting(&self, version: Version) -> u64 {
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let is_young = |changed_s: i64| u64::try_from(changed_s).is_ok_and(|at| at.saturating_add(self.clocks_s) >= now_s);
-        if version.number != 0 && !version.is_fine && version.changed_s.is_some_and(is_young) { PASSING } else { version.number }
     }
 
     /// A refresh begins: its faults are told anew. `full`: it is the whole content.

@@ -37,5 +37,5 @@ pub(super) async fn find_out(
     if opened.is_inside() {
         names.push("hasSubordinates".to_owned());
     }
-    Ok((Listing::new(base, identity, paged, options.timers.refresh_stall), names))
+    Ok((Listing::new(base, identity, paged, &options.timers), names))
 }

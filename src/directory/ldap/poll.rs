@@ -5,7 +5,6 @@
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::identity::Version;
 use super::listing::Listing;
 use super::outlet::Outlet;
 use super::plain::{COMPARE_EVERY, find_out};
@@ -45,7 +44,7 @@ pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, mut opened: 
                 roll.take(step, wire.handle(), outlet).await?;
             }
             _ = polls.tick(), if room => {
-                let since = newest.since(i64::try_from(options.timers.poll_overlap.as_secs()).unwrap_or(i64::MAX), now_s());
+                let since = newest.since(i64::try_from(options.timers.poll_overlap.as_secs()).unwrap_or(i64::MAX), clock::now_s());
                 poll(outlet, &mut wire, &listing, &names, since, &mut newest).await?;
             }
             () = out.closed(), if outlet.is_empty() => return Err(End::Unheard),
@@ -65,10 +64,9 @@ async fn poll(
     let changed = since.map_or_else(|| listing.clone(), |since| listing.matching(format!("(modifyTimestamp>={})", clock::text(since))));
     let mut stream = wire.run(changed.start(wire.handle(), names.to_vec())).await??;
     while let Some(found) = wire.run(changed.next(&mut stream)).await?? {
-        let Version { number, changed_s, is_fine } = found.version;
-        newest.saw(changed_s);
+        newest.saw(found.version.changed_s);
         // Two changes of one second look alike, unless the server has something better.
-        if !is_fine || outlet.ledger.standing(found.id, number) != Standing::Same {
+        if !found.version.is_fine || outlet.ledger.standing(found.id, found.version.number) != Standing::Same {
             outlet.found(found, false);
             make_room(outlet).await?;
         }
@@ -89,11 +87,6 @@ impl Newest {
     fn since(&self, overlap_s: i64, now_s: i64) -> Option<i64> {
         self.0.map(|newest| newest.min(now_s).saturating_sub(overlap_s))
     }
-}
-
-fn now_s() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

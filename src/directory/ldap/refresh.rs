@@ -65,6 +65,8 @@ async fn differences(outlet: &mut Outlet, wire: &mut Wire, listing: &Listing) ->
     for (id, version) in listed {
         match outlet.ledger.standing(id, version) {
             Standing::Same | Standing::Unprimed => outlet.event(Event::InitKeep(id)),
+            // It came back, and perhaps what hung below it: the ledger has that still, and the receiver has not.
+            Standing::Stale if outlet.swept && !outlet.ledger.knows(id) => return Ok(None),
             Standing::Stale => stale.push(id),
         }
         make_room(outlet).await?;

@@ -69,6 +69,7 @@ fn at(world: &World, engine: &mut Engine, resource: &Resource, address: &str, na
     let spot = if *resource == Resource::LocalNetwork { *here.network } else { here.endpoint.as_deref().copied().unwrap_or_default() };
     let answer = engine.want(resource, spot).unwrap_or_else(|| panic!("{resource:?} has no settings"));
     let found = |setting: Setting| match &answer {
+        Answer::Disabled(_) => None,
         Answer::User(resolved) => resolved.get(setting).cloned(),
         Answer::Part(part) => part.iter().find(|(held, _)| *held == setting).map(|(_, decision)| decision.clone()),
     };

@@ -66,7 +66,7 @@ impl Daemon {
         let own = net.addresses().iter().map(|listen| (listen.transport, listen.address)).collect();
         let config = NotifierConfig { auth: AuthMode::Open, listen: own, ..NotifierConfig::default() };
         let (commands, commanded) = mpsc::channel(4);
-        tokio::spawn(notifying::run(Notifier::new(config, [3; 32]), net, events, commanded, Feed::new()));
+        tokio::spawn(notifying::run(Notifier::new(config, [3; 32]), net, events, commanded, mpsc::channel(1).0, Feed::new()));
         let daemon = Self { server: ServerUri { host: address.ip().to_string(), port: address.port(), transport }, commands };
         daemon.publish(profile(600, 0)).await;
         daemon

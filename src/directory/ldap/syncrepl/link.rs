@@ -76,7 +76,7 @@ impl Link {
         let name = base.to_string();
         let starting = handle.streaming_search(&name, Scope::Subtree, "(objectClass=*)", attributes.clone());
         let stream = wire.call("the search", limit, starting).await?;
-        let listing = Listing::new(name, flavour.identity(), false, options.timers.refresh_stall);
+        let listing = Listing::new(name, flavour.identity(), false, &options.timers);
         Ok(Self {
             wire,
             stream,
