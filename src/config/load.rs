@@ -55,7 +55,7 @@ pub(crate) fn read(flags: &Flags, environment: &[(String, String)]) -> Result<Ra
     let file = builder.build_cloned().and_then(config::Config::try_deserialize::<Raw>);
     file.map_err(|error| Box::new(whole(flags.config.as_deref(), &error)))?;
     // A policy line may hold commas and semicolons, a listener or an attribute's name none.
-    for (separator, lists) in [("\n", ["policy.settings", "guards.canaries"].as_slice()), (",", COMMA_LISTS)] {
+    for (separator, lists) in [("\n", ["policy.settings", "policy.networks", "guards.canaries"].as_slice()), (",", COMMA_LISTS)] {
         let is_of = |name: &str| LINES_VARIABLES.contains(&name) == (separator == "\n");
         let variables = environment.iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX) && is_of(name)).cloned().collect();
         // A variable that is set to nothing says nothing.

@@ -147,6 +147,8 @@ table! {
     RawPolicy {
         /// Policy lines, as in the directory (docs/policy.md).
         settings: Loose<Vec<String>>,
+        /// Sites and subnets count only below these entries, so that nobody else decides where phones are. Default: everywhere.
+        networks: Loose<Vec<String>>,
     }
 }
 

@@ -24,7 +24,7 @@ use super::sources::Sources;
 use super::told::Told;
 use super::wanted::Wanted;
 use super::witness::Silent;
-use crate::model::{Aor, Kind, ObjectId};
+use crate::model::{Aor, Dn, Kind, ObjectId};
 use crate::store::{Change, ChangeSet, Object, Snapshot};
 
 /// What the configuration says about policy.
@@ -34,6 +34,8 @@ pub struct PolicyConfig {
     pub settings: Vec<String>,
     /// Where identities come from.
     pub identity: IdentityConfig,
+    /// Sites and subnets count only below these entries; empty: everywhere.
+    pub networks: Vec<Dn>,
 }
 
 /// Every user's settings, for one directory.
@@ -141,10 +143,10 @@ impl Engine {
     pub fn new(config: PolicyConfig) -> Self {
         Self {
             sources: Sources::new(&config.settings),
+            network: Network::new(config.networks.clone()),
             config,
             snapshot: Snapshot::default(),
             relevant: Relevant::default(),
-            network: Network::default(),
             devices: Devices::default(),
             wanted: Wanted::default(),
             chains: HashMap::new(),

@@ -157,7 +157,7 @@ impl Engine {
         }
         if !impact.served.is_empty() {
             // What a site asks for is found above each user.
-            let asks = |object: &&ObjectId| self.sources.policies(**object).iter().any(|policy| policy.asks_for_servers());
+            let asks = |object: &&ObjectId| self.sources.policies(**object).iter().any(|policy| policy.roles().next().is_some());
             affected.extend(self.wanted.by_spot.keys().filter(asks).flat_map(|object| &self.wanted.by_spot[object]).cloned());
         }
         let named = impact.devices.iter().flat_map(|object| self.devices.ids_of(*object)).chain(&impact.device_ids);

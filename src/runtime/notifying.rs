@@ -32,8 +32,8 @@ pub(super) enum Command {
     Credentials(CredentialChanges),
     /// These resources have these documents for these spots: the answers to what the notifier asked.
     PublishAt(Vec<(Resource, Spot, Document)>),
-    /// Which address is where.
-    Network(Arc<NetworkMap>),
+    /// Which address is where, and what differs for there: one change, of which no phone hears twice.
+    Network(Arc<NetworkMap>, Vec<(Resource, Spot, Document)>),
     /// Which devices there are.
     Devices(HashSet<DeviceId>),
     /// The documents are complete: SUBSCRIBEs are answered from now on.
@@ -145,7 +145,7 @@ fn obey(notifier: &mut Notifier, following: &mut Following, command: Command) {
                 notifier.publish_at(now, &resource, &spot, document);
             }
         }
-        Command::Network(network) => notifier.set_network(now, network),
+        Command::Network(network, documents) => notifier.set_network(now, network, documents),
         Command::Devices(devices) => notifier.set_devices(now, devices),
         Command::Ready(told) => {
             notifier.set_ready(true);

@@ -57,7 +57,7 @@ impl Placing {
         }
     }
 
-    /// What is to be told of answers that differ; then where addresses are now, so that who is elsewhere finds the newest there.
+    /// What is to be told of answers that differ, and of addresses that are elsewhere now.
     pub(super) fn commands(
         &mut self,
         engine: &Engine,
@@ -71,15 +71,16 @@ impl Placing {
         for aor in self.untold.extract_if(|aor| !detained(aor)) {
             answers.extend(engine.answers(&Resource::User(aor)));
         }
+        let network = engine.network();
+        if self.network.as_ref().is_none_or(|told| !Arc::ptr_eq(told, network)) {
+            self.network = Some(Arc::clone(network));
+            let documents = std::mem::take(&mut answers).into_iter().map(|answer| rendered(renderer, answer)).collect();
+            commands.push(Command::Network(Arc::clone(network), documents));
+        }
         let mut answers = answers.into_iter().peekable();
         while answers.peek().is_some() {
             let documents = answers.by_ref().take(PUBLISH_MAX).map(|answer| rendered(renderer, answer)).collect();
             commands.push(Command::PublishAt(documents));
-        }
-        let network = engine.network();
-        if self.network.as_ref().is_none_or(|told| !Arc::ptr_eq(told, network)) {
-            self.network = Some(Arc::clone(network));
-            commands.push(Command::Network(Arc::clone(network)));
         }
         if !(engine.devices().count() == self.devices.len() && engine.devices().all(|id| self.devices.contains(id))) {
             self.devices = engine.devices().cloned().collect();

@@ -18,8 +18,9 @@ use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(2);
 
 impl Notifier {
-    /// Sets which address is where. Whoever is elsewhere now gets the document for there.
-    pub fn set_network(&mut self, now: Instant, network: Arc<NetworkMap>) {
+    /// Sets which address is where, and documents that are other ones now. Whoever is elsewhere gets the document for there, and nothing
+    /// of where it was.
+    pub fn set_network(&mut self, now: Instant, network: Arc<NetworkMap>, documents: Vec<(Resource, Spot, Document)>) {
         self.now = Some(now);
         self.network = network;
         let mut elsewhere: Vec<(SubscriptionId, crate::sip::Path, Option<Arc<Spot>>)> = Vec::new();
@@ -29,8 +30,14 @@ impl Notifier {
                 elsewhere.push((id, subscription.path, spot));
             }
         }
+        let moved: Vec<SubscriptionId> = elsewhere.iter().map(|(id, ..)| *id).collect();
         for (id, path, spot) in elsewhere {
             self.table.relocate(id, path, spot);
+        }
+        for (resource, spot, document) in documents {
+            self.publish_at(now, &resource, &spot, document);
+        }
+        for id in moved {
             self.arrived(now, id);
         }
     }

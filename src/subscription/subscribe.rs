@@ -298,7 +298,7 @@ impl Notifier {
             self.config;
         // What is everybody's is limited by where it is asked from.
         let (held, own) = match resource {
-            Resource::LocalNetwork => (self.table.from_source(source), subscriptions_per_source_max),
+            Resource::LocalNetwork => (self.table.count_from(source), subscriptions_per_source_max),
             Resource::User(_) | Resource::Device(_) => (held, own),
         };
         if requested > 0 {

@@ -390,7 +390,7 @@ impl Table {
     }
 
     /// How many subscriptions to what is nobody's own come from an address.
-    pub(super) fn from_source(&self, address: IpAddr) -> usize {
+    pub(super) fn count_from(&self, address: IpAddr) -> usize {
         self.by_source.get(&address).copied().unwrap_or(0)
     }
 

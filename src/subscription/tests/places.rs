@@ -33,7 +33,7 @@ impl Bench {
     }
 
     fn network(&mut self, networks: &[(&str, u8)]) -> Vec<Sent> {
-        self.notifier.set_network(self.now, Arc::new(NetworkMap::of(networks, None)));
+        self.notifier.set_network(self.now, Arc::new(NetworkMap::of(networks, None)), Vec::new());
         self.sent()
     }
 
@@ -167,6 +167,12 @@ fn another_map_moves_exactly_those_who_are_elsewhere_now() {
     // Equal bytes send nothing, from wherever they come.
     bench.network(&[("192.0.2.0/24", 1)]);
     assert_eq!(bench.publish_at(&anna(), 1, "rome").len(), 0);
+    // A place that is given up, and what changes there as it is: nobody hears of it.
+    let left = vec![(anna(), site(1), Document::new(profile::CONTENT_TYPE, b"left".as_slice()))];
+    bench.notifier.set_network(bench.now, Arc::new(NetworkMap::of(&[("192.0.2.0/24", 2)], None)), left);
+    assert_eq!(bench.sent().len(), 0);
+    let notify = bench.publish_at(&anna(), 2, "rome 2");
+    assert_eq!(bench.accept(notify), "rome 2");
     // No difference any more: the document that everybody has.
     let notify = bench.network(&[]);
     assert_eq!(bench.accept(notify), "<anna v=\"1\"/>");
