@@ -65,8 +65,9 @@ impl Opened {
 
 impl Session {
     pub(super) fn new(options: LdapOptions, cookie: Option<Cookie>, out: mpsc::Sender<Report>, list_only: bool) -> Self {
+        let places = Places::resume(cookie.as_ref());
         let outlet = Outlet::new(&options, cookie, out, list_only);
-        Self { options, places: Places::default(), outlet }
+        Self { options, places, outlet }
     }
 
     /// Connects, and reports until the end.
