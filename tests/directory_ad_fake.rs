@@ -19,7 +19,7 @@ use common::fake_ad::{FakeAd, Limits, State};
 use common::model::{INSIDE, Model, SUFFIX, expected, seen};
 use common::proxy::Proxy;
 use common::watcher::Watcher;
-use dialcast::directory::{Event, LdapOptions, Report, Source};
+use dialcast::directory::{Dialect, Event, LdapOptions, Report, Source};
 use dialcast::model::Timestamp;
 use dialcast::store::Store;
 use rand::Rng as _;
@@ -39,22 +39,24 @@ struct Mirror {
     lists: usize,
     /// Why the feed was down last.
     down: String,
+    log: Vec<String>,
 }
 
 impl Mirror {
     fn start(options: LdapOptions, store: Store) -> Self {
         let cookie = store.cookie().cloned();
-        Self { feed: Watcher::start(Source::Ldap(options), cookie), store, lists: 0, down: String::new() }
+        Self { feed: Watcher::start(Source::Ldap(options), cookie), store, lists: 0, down: String::new(), log: Vec::new() }
     }
 
     async fn step(&mut self) {
         match self.feed.next().await {
             Report::Event(event) => {
+                match &event { Event::Apply(e) => self.log.push(format!("apply {} {}", e.dn, e.id)), Event::InitApply(e) => self.log.push(format!("iapply {} {}", e.dn, e.id)), other => self.log.push(format!("{other:?}").replace("\n", " ")) }
                 self.lists += usize::from(matches!(event, Event::InitDone { sweep: true, .. }));
                 let applied = self.store.apply(event, Timestamp::default());
                 assert!(applied.faults.is_empty(), "{:?}", applied.faults);
             }
-            Report::Down { why, .. } => self.down = why,
+            Report::Down { why, .. } => { self.log.push(why.clone()); self.down = why }
             _ => {}
         }
     }
@@ -68,6 +70,7 @@ impl Mirror {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(20), agreed).await;
+        if waited.is_err() { for l in &self.log { println!("LOG {l}") } }
         assert!(waited.is_ok(), "{what}: they do not agree ({})\n{}", self.down, difference(&wanted, &seen(&self.store)));
     }
 }
@@ -185,6 +188,17 @@ async fn changes_between_pages() {
     for seed in 301..=312 {
         for base in [SUFFIX, INSIDE] {
             simulate(seed, base, hardship, |options| options.timers.relist_every = Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// The same, and what changed is told by DirSync, in parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn random_operations_by_dirsync() {
+    for seed in 401..=408 {
+        let hardship = Hardship { between_pages: seed % 2 == 0, ..Hardship::default() };
+        for base in [SUFFIX, INSIDE] {
+            simulate(seed, base, hardship, |options| options.dialect = Some(Dialect::DirSync)).await;
         }
     }
 }
