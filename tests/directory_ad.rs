@@ -151,7 +151,7 @@ impl Mirror {
                 let applied = self.store.apply(event, Timestamp::default());
                 assert!(applied.faults.is_empty(), "{:?}", applied.faults);
             }
-            Report::Down { why, .. } => { eprintln!("{why}"); self.downs.push(why) }
+            Report::Down { why, .. } => self.downs.push(why),
             _ => {}
         }
     }
@@ -477,7 +477,9 @@ async fn primary_groups_are_memberships() {
     let record = format!("dn: {}\nchangetype: modify\nreplace: primaryGroupID\nprimaryGroupID: {number}\n", dn("CN=u1,OU=Berlin"));
     samba.modify(&record);
     // The server takes it out of the new group's list, and puts it into the old one's: it is in both.
-    mirror.until(|m| m.state().get(m.id(&dn("CN=u1,OU=Berlin")).unwrap()).unwrap().attributes.text("primaryGroupID") == Some(&number)).await;
+    mirror
+        .until(|m| m.state().get(m.id(&dn("CN=u1,OU=Berlin")).unwrap()).unwrap().attributes.text("primaryGroupID") == Some(&number))
+        .await;
     assert!(is_in(&mirror, "CN=u1,OU=Berlin", "CN=crew,OU=Paris"));
     mirror.check(admin(&samba)).await;
 }

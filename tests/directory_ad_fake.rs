@@ -39,24 +39,22 @@ struct Mirror {
     lists: usize,
     /// Why the feed was down last.
     down: String,
-    log: Vec<String>,
 }
 
 impl Mirror {
     fn start(options: LdapOptions, store: Store) -> Self {
         let cookie = store.cookie().cloned();
-        Self { feed: Watcher::start(Source::Ldap(options), cookie), store, lists: 0, down: String::new(), log: Vec::new() }
+        Self { feed: Watcher::start(Source::Ldap(options), cookie), store, lists: 0, down: String::new() }
     }
 
     async fn step(&mut self) {
         match self.feed.next().await {
             Report::Event(event) => {
-                match &event { Event::Apply(e) => self.log.push(format!("apply {} {}", e.dn, e.id)), Event::InitApply(e) => self.log.push(format!("iapply {} {}", e.dn, e.id)), other => self.log.push(format!("{other:?}").replace("\n", " ")) }
                 self.lists += usize::from(matches!(event, Event::InitDone { sweep: true, .. }));
                 let applied = self.store.apply(event, Timestamp::default());
                 assert!(applied.faults.is_empty(), "{:?}", applied.faults);
             }
-            Report::Down { why, .. } => { self.log.push(why.clone()); self.down = why }
+            Report::Down { why, .. } => self.down = why,
             _ => {}
         }
     }
@@ -70,7 +68,6 @@ impl Mirror {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(20), agreed).await;
-        if waited.is_err() { for l in &self.log { println!("LOG {l}") } }
         assert!(waited.is_ok(), "{what}: they do not agree ({})\n{}", self.down, difference(&wanted, &seen(&self.store)));
     }
 }

@@ -84,7 +84,10 @@ impl Ad<'_> {
     async fn ask_dirsync(&mut self, cookie: &mut Vec<u8>, ids: &mut Vec<ObjectId>) -> Result<bool, LdapFailure> {
         let Some(context) = self.scope.contexts.first().map(|context| context.dn.to_string()) else { return Ok(false) };
         let limit = self.options.timers.refresh_stall;
-        let mut stream = start(&mut self.wire, &context, &self.attributes, cookie, limit).await?;
+        // An entry is told when one of the attributes asked for was changed; a rename and a move change this one.
+        let mut attributes = self.attributes.clone();
+        attributes.push("name".to_owned());
+        let mut stream = start(&mut self.wire, &context, attributes, cookie, limit).await?;
         while let Some(found) = self.wire.call("DirSync", limit, stream.next()).await? {
             if found.is_ref() || found.is_intermediate() {
                 continue;
@@ -109,12 +112,12 @@ impl Ad<'_> {
 async fn start(
     wire: &mut Wire,
     context: &str,
-    attributes: &[String],
+    attributes: Vec<String>,
     cookie: &[u8],
     limit: std::time::Duration,
 ) -> Result<Stream, LdapFailure> {
     let mut handle = wire.handle();
     handle.with_controls(vec![control(cookie)]);
-    let starting = handle.streaming_search(context, Depth::Subtree, "(objectClass=*)", attributes.to_vec());
+    let starting = handle.streaming_search(context, Depth::Subtree, "(objectClass=*)", attributes);
     wire.call("DirSync", limit, starting).await
 }
