@@ -272,7 +272,7 @@ fn main() {
         },
     );
     assert_eq!(outcome.users.len(), shape.users as usize, "everybody has a document");
-    let sets: std::collections::HashSet<_> = engine.users().map(|resolved: &Arc<Resolved>| Arc::as_ptr(&resolved.shared)).collect();
+    let sets: std::collections::HashSet<_> = engine.users().map(|resolved: Arc<Resolved>| Arc::as_ptr(&resolved.shared)).collect();
     let (rendering, documents) = timed(Renderer::new, |mut renderer| render(&mut renderer, &outcome));
     let octets: usize = documents.iter().map(|document| document.body.len()).sum();
     let (copying, _) = timed(|| (), |()| documents.iter().map(|document| Arc::<[u8]>::from(&*document.body)).collect::<Vec<_>>());

@@ -4,10 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common {
-    pub(crate) mod ber;
     pub(crate) mod fake_ad;
     pub(crate) mod model;
     pub(crate) mod proxy;
+    pub(crate) mod tlv;
     pub(crate) mod watcher;
 }
 

@@ -157,7 +157,8 @@ pub struct Timers {
     pub sweep_every: Duration,
     /// How often to read everything anew (1 day): what came into sight because rights were given back is told by nobody.
     pub relist_every: Duration,
-    /// How often all ids and versions are compared with what was told (1 h); not at all.
+    /// How often all ids and versions are compared with what was told; zero: never. Not given: as often as the dialect needs
+    /// it, an hour for those that are told everything.
     pub compare_every: Option<Duration>,
     /// How often the dialect `poll` asks for changes (5 s).
     pub poll_every: Duration,
@@ -179,7 +180,7 @@ impl Default for Timers {
             look_every: Duration::from_secs(1),
             sweep_every: Duration::from_secs(300),
             relist_every: Duration::from_secs(86_400),
-            compare_every: Some(Duration::from_secs(3600)),
+            compare_every: None,
             poll_every: Duration::from_secs(5),
             poll_overlap: Duration::from_secs(120),
             backoff_min: Duration::from_millis(100),

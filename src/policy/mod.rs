@@ -31,6 +31,7 @@ mod server_object;
 mod sources;
 mod spread;
 mod stead;
+mod told;
 pub mod value;
 mod value_access;
 mod value_dial;
@@ -51,7 +52,7 @@ pub use guard::{Detained, Guard, GuardConfig, Had, Loss};
 pub use identity::IdentityConfig;
 pub use layers::Layer;
 pub use network::{Here, NetworkMap, Spot};
-pub use outcome::{Outcome, UserChange, Withholding};
+pub use outcome::{Later, Outcome, UserChange, Withholding};
 pub use resolved::{Decision, Resolved, ResolvedSet, Source};
 pub use wanted::{Answer, Resource};
 

@@ -1,10 +1,12 @@
 //! What a load or an update changed for users.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use super::network::Spot;
 use super::resolved::Resolved;
+use super::told::Told;
 use super::wanted::{Answer, Resource};
 use crate::model::{Aor, ObjectId};
 
@@ -14,10 +16,20 @@ pub struct Outcome {
     /// Gone first, then disabled, then withheld, by user; then resolved, by container and user. Only users for whom
     /// something differs.
     pub users: Vec<UserChange>,
+    /// Whose settings differ too, and come [part by part](super::Engine::part): a million of them need not be there at once. In the order
+    /// in which the resolved ones are.
+    pub later: VecDeque<Later>,
     /// How many users were resolved anew to find that out.
     pub examined: usize,
     /// What differs for those that are wanted at a spot ([`Engine::want`](super::Engine::want)).
     pub answers: Vec<(Resource, Spot, Answer)>,
+}
+
+/// A user whose settings differ.
+#[derive(Debug, Clone)]
+pub struct Later {
+    pub(super) user: ObjectId,
+    pub(super) before: Option<Told>,
 }
 
 /// What became of a user.

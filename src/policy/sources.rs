@@ -246,6 +246,11 @@ impl Sources {
         config.chain(self.carried.values().map(|carried| (&carried.policy, carried.governs.is_empty())))
     }
 
+    /// Everything that is governed, with its policies.
+    pub(crate) fn governed(&self) -> impl Iterator<Item = (ObjectId, &[Arc<PolicyObject>])> {
+        self.governing.iter().map(|(id, policies)| (*id, policies.as_slice()))
+    }
+
     /// Every server object.
     pub(crate) fn all_servers(&self) -> impl Iterator<Item = &Arc<ServerObject>> {
         self.servers.values().map(|placed| &placed.server)

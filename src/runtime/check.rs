@@ -64,11 +64,11 @@ fn look(flags: &Flags, directory: &mut Option<String>) -> Result<((usize, usize)
     found.extend(engine.faults());
     found.extend(config.guards.canaries.iter().filter(|dn| read.snapshot.find(dn).is_none()).map(watching::no_canary));
     if let Some(book) = &mut book {
-        engine.users().for_each(|user| book.put(&read.snapshot, user));
+        engine.users().for_each(|user| book.put(&read.snapshot, &user));
         book.changed();
         found.extend(book.faults());
     }
-    Ok(((read.snapshot.len(), engine.users().count()), found))
+    Ok(((read.snapshot.len(), engine.published()), found))
 }
 
 impl<'a> Answer<'a> {

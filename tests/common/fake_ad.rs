@@ -3,7 +3,7 @@
 //! right, DirSync by parts, other controllers that lag behind.
 //!
 //! ```ignore
-//! mod common { pub mod ber; pub mod fake_ad; pub mod model; }
+//! mod common { pub mod tlv; pub mod fake_ad; pub mod model; }
 //! let dc = FakeAd::start(Limits::default()).await;
 //! dc.load(&model);                       // what is there; each entry changed by one count
 //! dc.change(&model, &model.step());      // operations of an admin at this controller
@@ -22,8 +22,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 
-use super::ber::{Tlv, ber, entry, integer, matches, message, octets, result, take};
 use super::model::{Change, Class, Model, Number, id};
+use super::tlv::{Tlv, ber, entry, integer, matches, message, octets, result, take};
 
 const PAGED: &str = "1.2.840.113556.1.4.319";
 const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";

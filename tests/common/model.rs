@@ -97,6 +97,15 @@ impl Model {
         model
     }
 
+    /// The number of the next entry; and makes it this one: what was made in a history that is forgotten is not made again.
+    pub fn next_number(&self) -> Number {
+        self.next
+    }
+
+    pub fn skip_to(&mut self, next: Number) {
+        self.next = next;
+    }
+
     pub fn entry(&self, number: Number) -> Option<&Entry> {
         self.entries.get(&number)
     }

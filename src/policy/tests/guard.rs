@@ -332,7 +332,7 @@ fn what_there_is_to_lose() {
     let case = Case::new();
     let resolved = case.engine.users().next().unwrap();
     assert!(resolved.get(Setting::ACCOUNT_TEL).is_some());
-    assert_eq!(Had::of(resolved), Had { number: true, enabled: true });
+    assert_eq!(Had::of(&resolved), Had { number: true, enabled: true });
 }
 
 proptest! {
@@ -367,7 +367,7 @@ proptest! {
         case.check((case.phones.values().filter(|text| !text.is_empty()).count(), 0, 0));
         let mut full = Engine::new(case.world.config.clone());
         full.load(&case.world.snapshot());
-        let expect: BTreeMap<Aor, String> = full.users().map(|resolved| (resolved.aor.clone(), text(resolved))).collect();
+        let expect: BTreeMap<Aor, String> = full.users().map(|resolved| (resolved.aor.clone(), text(&resolved))).collect();
         let found: BTreeMap<Aor, String> = case.phones.into_iter().filter(|(_, text)| !text.is_empty()).collect();
         prop_assert_eq!(found, expect);
     }
