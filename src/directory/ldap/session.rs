@@ -86,7 +86,7 @@ impl Session {
         let what = format!("{} {dialect} at {}, below {base} ({why})", dse.server(), server.origin());
         let opened = Opened { wire, server, dse, base, context };
         match dialect {
-            Dialect::ActiveDirectory => ad::run(options, outlet, opened, what).await,
+            Dialect::ActiveDirectory | Dialect::DirSync => ad::run(options, outlet, opened, dialect, what).await,
             Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what, Flavour::OpenLdap).await,
             Dialect::Syncrepl389 => syncrepl::run(options, outlet, opened, what, Flavour::Ds389).await,
             Dialect::PersistentSearch => psearch::run(options, outlet, opened, what).await,
