@@ -289,6 +289,11 @@ impl Engine {
         self.devices.ids()
     }
 
+    /// Another number whenever that may have changed.
+    pub const fn devices_version(&self) -> u64 {
+        self.devices.version
+    }
+
     /// Brings sites, subnets and devices up to date.
     fn note(&mut self, impact: &mut Impact, changes: &[ChangeSet]) {
         for change in changes.iter().flat_map(|set| &set.changes) {
