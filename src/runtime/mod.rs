@@ -26,6 +26,7 @@ mod leisure;
 mod live;
 mod notifying;
 mod placing;
+pub mod plan;
 mod publishing;
 mod saving;
 pub mod schema;

@@ -135,7 +135,8 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-fn sweep_guard(config: &Config) -> SweepGuard {
+/// What the configuration says of lists.
+pub(super) fn sweep_guard(config: &Config) -> SweepGuard {
     let guards = &config.guards;
     SweepGuard { canaries: guards.canaries.clone(), objects_min: guards.objects_min, objects_percent: guards.objects_percent }
 }

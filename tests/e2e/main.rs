@@ -17,6 +17,7 @@ mod faults;
 mod guards;
 mod linphone;
 mod outage;
+mod plan;
 mod places;
 mod sample;
 mod tour;
