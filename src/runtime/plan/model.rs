@@ -164,6 +164,7 @@ fn standing(snapshot: &Snapshot, record: &ChangeRecord, above: &Dn) -> Result<()
     Err(refused(record, 0, format!("there is no entry `{above}` to stand in"), remedy))
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "it is the error of everything here")]
 fn refused(record: &ChangeRecord, line: usize, what: String, remedy: &str) -> Box<Fault> {
     let line = if line > 0 { line } else { record.line };
     let place = if line > 0 {
