@@ -293,6 +293,22 @@ impl Slapd {
         self.restart();
     }
 
+    /// Keeps a copy of its database, while it is down.
+    pub fn backup(&self) {
+        assert!(self.child.is_none(), "the files change while slapd runs");
+        let copy = self.dir.path().join("backup");
+        let _ = std::fs::remove_dir_all(&copy);
+        run(Command::new("cp").arg("-a").arg(self.dir.path().join("db")).arg(&copy), "");
+    }
+
+    /// Puts the copy back, while it is down.
+    pub fn restore(&self) {
+        assert!(self.child.is_none(), "the files change while slapd runs");
+        let db = self.dir.path().join("db");
+        std::fs::remove_dir_all(&db).unwrap();
+        run(Command::new("cp").arg("-a").arg(self.dir.path().join("backup")).arg(&db), "");
+    }
+
     /// Freezes it (SIGSTOP): its connections stand, and nothing answers.
     pub fn pause(&self) {
         self.signal("STOP");

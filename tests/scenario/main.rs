@@ -18,6 +18,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod faults;
 mod latency;
 mod server;
 mod stage;
@@ -66,6 +67,24 @@ fn told_by_openldap() {
 fn told_by_389_directory_server() {
     let _alone = common::alone();
     same_as_the_file(&mut DirectoryServer::start());
+}
+
+#[test]
+fn openldap_fails_and_no_phone_loses_anything() {
+    let _alone = common::alone();
+    faults::survives(&mut OpenLdap::start());
+}
+
+#[test]
+fn directory_server_fails_and_no_phone_loses_anything() {
+    let _alone = common::alone();
+    faults::survives(&mut DirectoryServer::start());
+}
+
+#[test]
+fn samba_fails_and_no_phone_loses_anything() {
+    let _alone = common::alone();
+    faults::survives(&mut DomainController::start());
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::common::ds389::{self, Ds389};
-use super::common::samba::Samba;
+use super::common::samba::{Access, Kept, Samba};
 use super::common::slapd::{self, Slapd};
+use super::faults::Frail;
 use super::story::{Deed, Thing, beginning};
 use super::words::Words;
 
@@ -155,6 +156,33 @@ impl Server for OpenLdap {
     }
 }
 
+impl Frail for OpenLdap {
+    fn crash(&mut self) {
+        self.0.kill();
+        self.0.restart();
+    }
+
+    fn hide(&mut self, dn: &str) {
+        self.0.access(&format!("access to dn.subtree=\"{dn}\" by * none\naccess to * by * read"));
+    }
+
+    fn show(&mut self, _: &str) {
+        self.0.access("");
+    }
+
+    fn back_up(&mut self) {
+        self.0.stop();
+        self.0.backup();
+        self.0.restart();
+    }
+
+    fn put_back(&mut self) {
+        self.0.stop();
+        self.0.restore();
+        self.0.restart();
+    }
+}
+
 /// A real 389 Directory Server.
 pub(crate) struct DirectoryServer(Ds389);
 
@@ -180,8 +208,46 @@ impl Server for DirectoryServer {
     }
 }
 
+impl DirectoryServer {
+    fn rule(&self, dn: &str, how: &str) {
+        let rule = format!("(targetattr=\"*\")(version 3.0; acl \"no\"; deny (all) userdn=\"ldap:///{}\";)", Ds389::READER);
+        self.0.modify(&format!("dn: {dn}\nchangetype: modify\n{how}: aci\naci: {rule}\n"));
+    }
+}
+
+impl Frail for DirectoryServer {
+    fn crash(&mut self) {
+        self.0.kill();
+        self.0.start_again();
+    }
+
+    fn hide(&mut self, dn: &str) {
+        self.rule(dn, "add");
+    }
+
+    fn show(&mut self, dn: &str) {
+        self.rule(dn, "delete");
+    }
+
+    fn back_up(&mut self) {
+        self.0.stop();
+        self.0.backup();
+        self.0.start_again();
+    }
+
+    fn put_back(&mut self) {
+        self.0.stop();
+        self.0.restore();
+        self.0.start_again();
+    }
+}
+
 /// A real Samba domain controller.
-pub(crate) struct DomainController(Samba);
+pub(crate) struct DomainController {
+    samba: Samba,
+    before: Option<Access>,
+    kept: Option<Kept>,
+}
 
 impl DomainController {
     pub(crate) fn start() -> Self {
@@ -190,7 +256,34 @@ impl DomainController {
         samba.modify(&things.iter().map(|thing| added(&Words::ActiveDirectory.records(thing))).collect::<Vec<_>>().join("\n"));
         // As docs/active-directory.md has it: who may see what is deleted is told so at once.
         samba.allow_reader(&format!("CN=Deleted Objects,{}", Samba::SUFFIX));
-        Self(samba)
+        Self { samba, before: None, kept: None }
+    }
+}
+
+impl Frail for DomainController {
+    fn crash(&mut self) {
+        self.samba.kill();
+        self.samba.start_again();
+    }
+
+    fn hide(&mut self, dn: &str) {
+        self.before = Some(self.samba.deny_reader(dn));
+    }
+
+    fn show(&mut self, dn: &str) {
+        self.samba.set_access(dn, &self.before.take().unwrap());
+    }
+
+    fn back_up(&mut self) {
+        self.samba.stop();
+        self.kept = Some(self.samba.keep());
+        self.samba.start_again();
+    }
+
+    fn put_back(&mut self) {
+        self.samba.stop();
+        self.samba.put_back(&self.kept.take().unwrap());
+        self.samba.start_again();
     }
 }
 
@@ -204,7 +297,7 @@ impl Server for DomainController {
     const NAME: &str = "Samba";
 
     fn url(&self) -> String {
-        self.0.url()
+        self.samba.url()
     }
 
     fn config(&self) -> String {
@@ -212,7 +305,7 @@ impl Server for DomainController {
     }
 
     fn act(&mut self, deeds: &[Deed]) {
-        self.0.modify(&changes(Words::ActiveDirectory, deeds));
+        self.samba.modify(&changes(Words::ActiveDirectory, deeds));
     }
 }
 

@@ -118,7 +118,7 @@ pub(crate) fn lisbon() -> String {
     format!("OU=Lisbon,{CORP}")
 }
 
-fn sales() -> String {
+pub(crate) fn sales() -> String {
     format!("OU=Sales,{}", berlin())
 }
 
