@@ -17,7 +17,7 @@ mod faults;
 mod guards;
 mod linphone;
 mod outage;
-mod plan;
 mod places;
+mod plan;
 mod sample;
 mod tour;
