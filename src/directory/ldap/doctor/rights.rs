@@ -60,7 +60,7 @@ impl Patient<'_> {
         let mut addressed = users.iter().filter(|held| wanted.iter().any(|name| held.has(name))).count();
         if addressed == 0 && !users.is_empty() {
             // The first hundred may be accounts of services.
-            let filter = format!("(&{USERS}(|{}))", wanted.iter().map(|name| format!("({name}=*)")).collect::<String>());
+            let filter = format!("(&{USERS}(|({}=*)))", wanted.join("=*)("));
             let asking = Asking { most: 1, attributes: &wanted, names_only: true, ..Asking::default() };
             addressed = match self.ask((base, Scope::Subtree, &filter), asking).await {
                 // Without an index the search may take too long.
