@@ -1,6 +1,6 @@
 //! `dialcast doctor` against real servers: what is well, what is not, and what the account may do that it should not.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

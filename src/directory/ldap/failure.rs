@@ -339,7 +339,7 @@ fn of_bind(how: Method, code: u32, answer: &str) -> &'static str {
         (Method::Simple, 49, _) => "check directory.bind_dn, and the password in directory.password_file",
         (Method::Simple, ..) => "check directory.bind_dn, and whether the account may log in",
         (Method::External, 7, _) => {
-            "let the server ask for client certificates, and trust their authority (OpenLDAP: TLSVerifyClient try and TLSCACertificateFile; 389ds: nsslapd-require-secure-binds and nsSSLClientAuth)"
+            "let the server ask for client certificates, and trust their authority (OpenLDAP: TLSVerifyClient try and TLSCACertificateFile; 389ds: nsSSLClientAuth)"
         }
         (Method::External, ..) => {
             "map the certificate's subject to an account (OpenLDAP: authz-regexp; 389ds: certmap.conf; Active Directory: altSecurityIdentities)"

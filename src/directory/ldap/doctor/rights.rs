@@ -57,7 +57,17 @@ impl Patient<'_> {
         let entries =
             self.ask((base, Scope::Subtree, USERS), Asking { most: LOOKED_AT, attributes: &attributes, ..Asking::default() }).await?;
         let users: Vec<&Attributes> = entries.iter().map(|(_, held)| held).filter(|held| Kind::of(held) == Kind::User).collect();
-        let addressed = users.iter().filter(|held| wanted.iter().any(|name| held.has(name))).count();
+        let mut addressed = users.iter().filter(|held| wanted.iter().any(|name| held.has(name))).count();
+        if addressed == 0 && !users.is_empty() {
+            // The first hundred may be accounts of services.
+            let filter = format!("(&{USERS}(|({}=*)))", wanted.join("=*)("));
+            let asking = Asking { most: 1, attributes: &wanted, names_only: true, ..Asking::default() };
+            addressed = match self.ask((base, Scope::Subtree, &filter), asking).await {
+                // Without an index the search may take too long.
+                Err(LdapFailure::Timeout { .. } | LdapFailure::Search { .. }) => 0,
+                entries => entries?.len(),
+            };
+        }
         if users.is_empty() {
             found.warn(
                 "read",
