@@ -90,7 +90,6 @@ impl Session {
             Dialect::Syncrepl389 => syncrepl::run(options, outlet, opened, what, Flavour::Ds389).await,
             Dialect::PersistentSearch => psearch::run(options, outlet, opened, what).await,
             Dialect::Poll => poll::run(options, outlet, opened, what).await,
-            _ => Err(LdapFailure::Dialect { server: opened.dse.server() }.into()),
         }
     }
 }
