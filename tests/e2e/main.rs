@@ -12,12 +12,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bulk;
 mod fanout;
 mod faults;
 mod guards;
 mod linphone;
 mod outage;
-mod plan;
 mod places;
+mod plan;
 mod sample;
 mod tour;
