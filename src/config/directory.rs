@@ -76,6 +76,8 @@ fn ldap(check: &mut Check, url: ServerUrl, raw: RawDirectory) -> LdapOptions {
     options.failover = check.parsed("directory.failover", raw.failover, |text| {
         text.parse().map_err(|error: UrlError| (error.to_string(), error.remedy().to_owned()))
     });
+    options.also = check
+        .parsed("directory.also", raw.also, |text| text.parse().map_err(|error: UrlError| (error.to_string(), error.remedy().to_owned())));
     options.locate = LocateOptions {
         site: check.take("directory.site", raw.site).filter(|site| !site.is_empty()),
         nameservers: check.parsed("directory.nameservers", raw.nameservers, nameserver),

@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::ad::Ahead;
 use super::clock;
 use super::decode::Found;
 use super::failure::LdapFailure;
@@ -19,6 +20,8 @@ pub(super) struct Outlet {
     /// Where to go on from: the newest told, or that of the session before.
     pub(super) cookie: Option<Cookie>,
     pub(super) faults: Faults,
+    /// Of Active Directory: what another controller has newer than the one that is read.
+    pub(super) ahead: Ahead,
     /// Whether this connection's refresh was completed.
     pub(super) refreshed: bool,
     /// Whether a list is all that is wanted.
@@ -43,6 +46,7 @@ impl Outlet {
             queue: Queue::default(),
             cookie,
             faults,
+            ahead: Ahead::default(),
             refreshed: false,
             list_only,
             ledger: Ledger::default(),

@@ -56,6 +56,11 @@ impl Ad<'_> {
             // The controller went back while it was connected to.
             return self.list().await;
         }
+        self.tell_gathered(gathered).await
+    }
+
+    /// Tells what is gathered, in one piece.
+    pub(super) async fn tell_gathered(&mut self, mut gathered: Gathered) -> Result<(), End> {
         let cookie = self.checkpoint();
         let count = gathered.there.len() + gathered.gone.len();
         if gathered.open || count > 1 {
@@ -187,7 +192,7 @@ impl Ad<'_> {
     }
 
     /// Everything below an entry, and the entry.
-    async fn look_below(&mut self, dn: &Dn, gathered: &mut Gathered) -> Result<(), End> {
+    pub(super) async fn look_below(&mut self, dn: &Dn, gathered: &mut Gathered) -> Result<(), End> {
         let mut pages = self.pages(self.query("the search below a moved entry", dn, "(objectClass=*)".to_owned()));
         loop {
             match pages.next(&mut self.wire).await {
@@ -204,6 +209,11 @@ impl Ad<'_> {
     /// Takes a change.
     pub(super) async fn take(&mut self, record: Record, gathered: &mut Gathered) -> Result<(), End> {
         let id = record.id;
+        if !self.outlet.ahead.arrived(id, &record.metadata) {
+            // Another controller told it newer than this.
+            self.witnesses.saw(id, record.usn);
+            return Ok(());
+        }
         let outside = record.deleted || record.dn.as_ref().is_ok_and(|dn| !self.scope.holds(dn));
         if outside {
             self.witnesses.saw(id, record.usn);
@@ -252,6 +262,18 @@ impl Ad<'_> {
 }
 
 impl Gathered {
+    /// An entry is gone.
+    pub(super) fn gone(&mut self, id: ObjectId) {
+        self.there.remove(&id);
+        self.gone.insert(id);
+    }
+
+    /// An entry is there, like this.
+    pub(super) fn there(&mut self, record: Record) {
+        self.gone.remove(&record.id);
+        self.there.insert(record.id, record);
+    }
+
     /// Within a refresh that has begun, behind a list.
     pub(super) fn within() -> Self {
         Self { open: true, listed: true, ..Self::default() }

@@ -27,6 +27,8 @@ pub(super) struct Checkpoint {
     pub(super) whole: bool,
     /// Where DirSync goes on, by that dialect.
     pub(super) dirsync: Option<Vec<u8>>,
+    /// Entries that were told from another controller, and were not here yet.
+    pub(super) ahead: Vec<ObjectId>,
     pub(super) witnesses: Witnesses,
 }
 
@@ -86,10 +88,11 @@ impl Belongs {
     }
 
     pub(super) fn wrap(&self, checkpoint: &Checkpoint) -> Cookie {
-        let Checkpoint { replica, usn, whole, dirsync, witnesses } = checkpoint;
+        let Checkpoint { replica, usn, whole, dirsync, ahead, witnesses } = checkpoint;
         let mut text = format!("{HEADER} {}\n{}\n{}\n{usn}\n{}\n", self.0, replica.service, replica.invocation, u8::from(*whole));
         let dirsync = dirsync.as_ref().map_or_else(|| "-".to_owned(), |cookie| BASE64.encode(cookie));
-        let _ = writeln!(text, "{dirsync}");
+        let ahead: Vec<String> = ahead.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "{dirsync}\n{}", ahead.join(" "));
         for (usn, id) in &witnesses.0 {
             let _ = writeln!(text, "{id} {usn}");
         }
@@ -110,12 +113,13 @@ impl Belongs {
             "-" => None,
             text => Some(BASE64.decode(text).ok()?),
         };
+        let ahead = lines.next()?.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
         let mut witnesses = Witnesses::default();
         for line in lines.take(WITNESSES) {
             let (id, usn) = line.split_once(' ')?;
             witnesses.saw(id.parse().ok()?, usn.parse().ok()?);
         }
-        Some(Checkpoint { replica, usn, whole, dirsync, witnesses })
+        Some(Checkpoint { replica, usn, whole, dirsync, ahead, witnesses })
     }
 }
 
@@ -145,6 +149,7 @@ mod tests {
             usn: 4_711,
             whole: true,
             dirsync: Some(vec![1, 2, 255]),
+            ahead: vec![id(3), id(4)],
             witnesses: Witnesses::default(),
         };
         for n in 0..12 {
