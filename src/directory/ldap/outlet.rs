@@ -7,10 +7,27 @@ use super::clock;
 use super::decode::Found;
 use super::failure::LdapFailure;
 use super::faults::Faults;
-use super::ledger::Ledger;
+use super::ledger::{LEAF, Ledger};
 use super::queue::Queue;
 use crate::directory::{Cookie, Entry, Event, LdapOptions, Report};
 use crate::model::Dn;
+
+/// Classes of entries that have nothing below them.
+const LEAVES: [&str; 13] = [
+    "person",
+    "organizationalPerson",
+    "inetOrgPerson",
+    "user",
+    "account",
+    "posixAccount",
+    "groupOfNames",
+    "groupOfUniqueNames",
+    "posixGroup",
+    "group",
+    "device",
+    "applicationProcess",
+    "dialcastSubnet",
+];
 
 /// What every session writes to, whatever its dialect.
 pub(super) struct Outlet {
@@ -29,6 +46,8 @@ pub(super) struct Outlet {
     pub(super) compared: Instant,
     /// Whether something vanished since everything was last read, perhaps with what hung below it.
     pub(super) swept: bool,
+    /// Whether what vanished may have taken others with it that the ledger still has: then it is not to be gone on from.
+    pub(super) lost_subtree: bool,
     /// When everything was last read.
     pub(super) listed: Instant,
     /// By how many seconds the servers' clocks may differ from each other and from ours.
@@ -48,6 +67,7 @@ impl Outlet {
             ledger: Ledger::default(),
             compared: Instant::now(),
             swept: false,
+            lost_subtree: false,
             listed: Instant::now(),
             clocks_s: options.timers.poll_overlap.as_secs(),
         }
@@ -99,6 +119,7 @@ impl Outlet {
         match &event {
             Event::Delete(id) => {
                 self.faults.good(*id);
+                self.lost_subtree |= !self.ledger.is_leaf(*id);
                 self.ledger.gone(*id);
                 // What hung below went with it, and nobody says what that was.
                 self.swept = true;
@@ -113,8 +134,9 @@ impl Outlet {
 
     /// Tells an entry as it is now: in a refresh, or by itself. One whose name cannot be read stays as it was.
     pub(super) fn found(&mut self, entry: Found, refreshing: bool) {
-        let Found { id, dn, attributes, version, .. } = entry;
-        self.ledger.told(id, version.marked(clock::settled_s(self.clocks_s)));
+        let Found { id, dn, attributes, version, has_below } = entry;
+        let is_leaf = has_below != Some(true) && LEAVES.iter().any(|class| attributes.has_class(class));
+        self.ledger.told(id, version.marked(clock::settled_s(self.clocks_s)) | if is_leaf { LEAF } else { 0 });
         match dn {
             Ok(dn) => {
                 self.faults.good(id);
@@ -134,7 +156,7 @@ impl Outlet {
     /// The name of an entry that came from elsewhere, or back into sight, with others below it: servers tell of the entry alone.
     /// `inside`: entries can be moved into the base from outside. An entry that was just made has nothing below it.
     pub(super) fn brings_others(&self, entry: &Found, inside: bool) -> Option<Dn> {
-        let has_below = entry.has_below.unwrap_or(inside) && !self.ledger.knows(entry.id);
+        let has_below = self.ledger.is_primed() && entry.has_below.unwrap_or(inside) && !self.ledger.knows(entry.id);
         entry.dn.as_ref().ok().filter(|_| has_below).cloned()
     }
 
@@ -143,6 +165,7 @@ impl Outlet {
         self.faults.clear();
         if full {
             self.swept = false;
+            self.lost_subtree = false;
             self.listed = Instant::now();
         }
         self.ledger.begin(full);

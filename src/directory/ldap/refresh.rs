@@ -25,6 +25,7 @@ pub(super) async fn refresh(
     mut newest: impl FnMut(Option<i64>),
 ) -> Result<(), End> {
     if outlet.ledger.is_trusted()
+        && !outlet.lost_subtree
         && let Some(stale) = differences(outlet, wire, listing).await?
     {
         for ids in stale.chunks(READ_BATCH) {

@@ -62,6 +62,7 @@ impl Link {
         attributes.extend(VERSIONS.map(str::to_owned));
         let cookie = match (flavour, &outlet.cookie) {
             (_, None) => None,
+            _ if outlet.lost_subtree => None,
             (Flavour::OpenLdap, Some(cookie)) => envelope.open(cookie),
             (Flavour::Ds389, Some(cookie)) => match envelope.open_389(cookie) {
                 // Nothing that another history could be told by: neither the change's mark nor the entries' versions.
