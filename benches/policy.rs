@@ -213,7 +213,7 @@ fn timed<P, R>(mut prepare: impl FnMut() -> P, mut run: impl FnMut(P) -> R) -> (
 }
 
 fn render(renderer: &mut Renderer, outcome: &Outcome) -> Vec<Document> {
-    let resolved = |change: &UserChange| if let UserChange::Resolved(resolved) = change { Some(Arc::clone(resolved)) } else { None };
+    let resolved = |change: &UserChange| if let UserChange::Resolved { now, .. } = change { Some(Arc::clone(now)) } else { None };
     outcome.users.iter().filter_map(resolved).map(|resolved| renderer.profile(&resolved)).collect()
 }
 
@@ -272,7 +272,7 @@ fn main() {
         },
     );
     assert_eq!(outcome.users.len(), shape.users as usize, "everybody has a document");
-    let sets: std::collections::HashSet<_> = engine.users().map(|resolved: &Arc<Resolved>| Arc::as_ptr(&resolved.shared)).collect();
+    let sets: std::collections::HashSet<_> = engine.users().map(|resolved: Arc<Resolved>| Arc::as_ptr(&resolved.shared)).collect();
     let (rendering, documents) = timed(Renderer::new, |mut renderer| render(&mut renderer, &outcome));
     let octets: usize = documents.iter().map(|document| document.body.len()).sum();
     let (copying, _) = timed(|| (), |()| documents.iter().map(|document| Arc::<[u8]>::from(&*document.body)).collect::<Vec<_>>());

@@ -125,10 +125,10 @@ fn main() {
     let state = store.snapshot();
     let start = Instant::now();
     let mut bytes = Vec::new();
-    saved::write(&mut bytes, &state, None, "ldap://bench").unwrap();
+    saved::write(&mut bytes, &state, None, &[], "ldap://bench").unwrap();
     println!("saving                          {:>9.1} ms  {} MB", start.elapsed().as_secs_f64() * 1e3, bytes.len() / 1_000_000);
     let start = Instant::now();
-    let (again, _) = saved::read(&mut &*bytes, "ldap://bench").unwrap();
+    let again = saved::read(&mut &*bytes, "ldap://bench").unwrap().snapshot;
     println!("restoring                       {:>9.1} ms", start.elapsed().as_secs_f64() * 1e3);
     assert_eq!(again.len(), state.len());
 }

@@ -12,7 +12,7 @@ use regex::Regex;
 /// The stages that find faults.
 const STAGES: &[&str] = &["config", "directory", "store", "policy", "runtime"];
 /// Texts with a dot that are names of files.
-const FILES: &[&str] = &["ldif", "toml", "txt", "pem", "new", "state"];
+const FILES: &[&str] = &["ldif", "toml", "txt", "pem", "new", "state", "sock"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

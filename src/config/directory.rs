@@ -16,6 +16,8 @@ use crate::model::Secret;
 pub const SAMPLE: &str = "examples/corp.ldif";
 /// A week: less often is as good as never.
 const SECONDS_MAX: u64 = 604_800;
+/// Longer than any process runs.
+const NEVER: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// The source, and whether it is the sample.
 pub(super) fn source(check: &mut Check, raw: RawDirectory) -> (Source, bool) {
@@ -96,12 +98,16 @@ fn ldap(check: &mut Check, url: ServerUrl, raw: RawDirectory) -> LdapOptions {
     };
     if let Some(every) = seconds("directory.compare_every_s", raw.compare_every_s, 0) {
         options.timers.compare_every = Some(every);
+        options.timers.relist_every = if every.is_zero() { NEVER } else { every };
     }
     if let Some(every) = seconds("directory.poll_every_s", raw.poll_every_s, 1) {
         options.timers.poll_every = every;
     }
     if let Some(overlap) = seconds("directory.poll_overlap_s", raw.poll_overlap_s, 0) {
         options.timers.poll_overlap = overlap;
+    }
+    if let Some(every) = seconds("directory.sweep_every_s", raw.sweep_every_s, 1) {
+        options.timers.sweep_every = every;
     }
     let dn = check.take("directory.bind_dn", raw.bind_dn);
     let password = secret(check, "directory.password_file", raw.password_file);

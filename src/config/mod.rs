@@ -8,7 +8,7 @@ mod typed;
 pub use directory::SAMPLE;
 pub use load::Flags;
 pub(crate) use typed::PASSWORD_ATTRIBUTE;
-pub use typed::{AuthConfig, Config, LogConfig, LogFormat, load};
+pub use typed::{AuthConfig, Config, GuardsConfig, LogConfig, LogFormat, load};
 
 /// The JSON Schema of the configuration, as kept in `schemas/config.schema.json`.
 pub fn schema() -> serde_json::Value {

@@ -82,6 +82,12 @@ table! {
         udp: RawUdp,
         /// How changes are sent.
         notify: RawNotify,
+        /// What is not believed of a directory without being asked.
+        guards: RawGuards,
+        /// The control socket, for `dialcast holds`, `release` and `watch`. Default: `control.sock` in the state folder, else in `$XDG_RUNTIME_DIR/dialcast` or /run/dialcast.
+        control: Loose<String>,
+        /// Resolve and render everything, show it, and send nothing: SUBSCRIBEs are answered 503. Default: false.
+        staging: Loose<bool>,
         /// Logs.
         log: RawLog,
     }
@@ -122,12 +128,14 @@ table! {
         ca_file: Loose<String>,
         /// Send the password without TLS to another machine. Default: false.
         allow_cleartext_password: Loose<bool>,
-        /// How often all ids and versions are compared with what the server told, in seconds; 0: never. It finds what was lost without a word, as when the account lost a right for a while. With `persistent-search` and `poll` it is also what finds moves out of sight and deletions. Default: 3600; 300 with those two.
+        /// How often all ids and versions are compared with what the server told, in seconds; 0: never. It finds what was lost without a word, as when the account lost a right for a while. With `persistent-search` and `poll` it is also what finds moves out of sight and deletions. Active Directory is read anew as a whole. Default: 3600; 300 with those two; 86400 with Active Directory.
         compare_every_s: Loose<u64>,
         /// How often `poll` asks for changes, in seconds. Default: 5.
         poll_every_s: Loose<u64>,
         /// How far back `poll` asks each time, in seconds: as far as the clocks of the servers that take changes may differ. Default: 120.
         poll_overlap_s: Loose<u64>,
+        /// Where an account may not read Active Directory's `CN=Deleted Objects`: how often the ids of all entries are listed to find what was deleted, in seconds. Default: 300.
+        sweep_every_s: Loose<u64>,
         /// How long an LDIF file must be quiet before it is read, in milliseconds. Default: 50.
         debounce_ms: Loose<u64>,
     }
@@ -139,6 +147,8 @@ table! {
     RawPolicy {
         /// Policy lines, as in the directory (docs/policy.md).
         settings: Loose<Vec<String>>,
+        /// Sites and subnets count only below these entries, so that nobody else decides where phones are. Default: everywhere.
+        networks: Loose<Vec<String>>,
     }
 }
 
@@ -208,6 +218,29 @@ table! {
         /// What becomes of a subscription whose phone does not answer: `suspend` until it subscribes again, or `remove` (RFC 6665 §4.2.2). Default: suspend.
         #[schemars(extend("enum" = ["suspend", "remove"]))]
         on_timeout: Loose<String>,
+    }
+}
+
+table! {
+    /// What is not believed of a directory without being asked: see docs/operations.md.
+    #[schemars(rename = "Guards")]
+    RawGuards {
+        /// DNs of entries that are always there and that Dialcast's account reads like any other. A list without one of them is not believed. Default: none.
+        canaries: Loose<Vec<String>>,
+        /// So many objects may vanish from the directory's list at once, whatever their share. Default: 50.
+        objects_min: Loose<usize>,
+        /// And so many of a hundred. Default: 5.
+        objects_percent: Loose<u32>,
+        /// So many users may lose their account, registrar or numbers within the window, whatever their share. Default: 50.
+        users_min: Loose<usize>,
+        /// And so many of a hundred. Default: 5.
+        users_percent: Loose<u32>,
+        /// Losses within this time are counted together, in seconds. Default: 600.
+        window_s: Loose<u64>,
+        /// Losses after the first few wait until there was no other for so long, in milliseconds. Default: 2000.
+        wait_ms: Loose<u64>,
+        /// While something is held the directory is read in full after this time, in seconds, then after twice as long, up to an hour. Default: 60.
+        recheck_s: Loose<u64>,
     }
 }
 

@@ -92,7 +92,7 @@ fn open_is_for_loopback_only() {
 #[test]
 fn a_variable_of_somebody_else_is_a_warning() {
     let (_, warnings) = read("", &[("DIALCAST_HOME", "/opt/dialcast")], Flags::default()).unwrap();
-    insta::assert_snapshot!(warnings[0], @"config key home: no such key (from the environment variable DIALCAST_HOME); known here are: listen, state_dir, directory, policy, identity, auth, sip, udp, notify, log");
+    insta::assert_snapshot!(warnings[0], @"config key home: no such key (from the environment variable DIALCAST_HOME); known here are: listen, state_dir, directory, policy, identity, auth, sip, udp, notify, guards, control, staging, log");
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::directory;
 use super::load::{self, ENVIRONMENT_PREFIX, Flags};
-use super::raw::{Loose, Raw, RawAuth, RawDirectory, RawIdentity, RawLog, RawNotify, RawPolicy, RawSip, RawUdp, Unknown};
+use super::raw::{Loose, Raw, RawAuth, RawDirectory, RawGuards, RawIdentity, RawLog, RawNotify, RawPolicy, RawSip, RawUdp, Unknown};
 use crate::directory::{Source, credential_path};
-use crate::model::{Fault, Place, Severity};
+use crate::model::{Dn, Fault, Place, Severity};
 use crate::net::Listen;
-use crate::policy::{IdentityConfig, PolicyConfig};
+use crate::policy::{GuardConfig, IdentityConfig, PolicyConfig};
 use crate::subscription::OnTimeout;
 
 /// The attribute that holds a user's SIP password in clear (ITU-T H.350.4).
@@ -47,6 +47,12 @@ pub struct Config {
     pub rate_per_s: u32,
     /// What becomes of a phone that does not answer.
     pub on_timeout: OnTimeout,
+    /// What is not believed without being asked.
+    pub guards: GuardsConfig,
+    /// The control socket, where somebody named one.
+    pub control: Option<PathBuf>,
+    /// Show what would be sent, and send nothing.
+    pub staging: bool,
     /// Logs.
     pub log: LogConfig,
 }
@@ -62,6 +68,21 @@ pub struct AuthConfig {
     pub credentials_file: Option<PathBuf>,
     /// Offer MD5 too.
     pub md5: bool,
+}
+
+/// What is not believed of a directory without being asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardsConfig {
+    /// Entries that are always there.
+    pub canaries: Vec<Dn>,
+    /// So many objects may vanish at once,
+    pub objects_min: usize,
+    /// and so many of a hundred.
+    pub objects_percent: u32,
+    /// From how many losses of users on a change is held.
+    pub users: GuardConfig,
+    /// While something is held the directory is read in full after this time, and then less and less often.
+    pub recheck: Duration,
 }
 
 /// Logs.
@@ -237,6 +258,7 @@ impl Check {
         self.unknown("sip", RawSip::KEYS, std::mem::take(&mut raw.sip.unknown), environment);
         self.unknown("udp", RawUdp::KEYS, std::mem::take(&mut raw.udp.unknown), environment);
         self.unknown("notify", RawNotify::KEYS, std::mem::take(&mut raw.notify.unknown), environment);
+        self.unknown("guards", RawGuards::KEYS, std::mem::take(&mut raw.guards.unknown), environment);
         self.unknown("log", RawLog::KEYS, std::mem::take(&mut raw.log.unknown), environment);
 
         let listen = self.listen(raw.listen);
@@ -259,6 +281,9 @@ impl Check {
                 .and_then(|(_, dirs)| dirs.split(':').next())
                 .map(PathBuf::from),
         };
+        let guards = self.guards(raw.guards);
+        let control = self.take("control", raw.control).map(|path| self.path(&path));
+        let staging = self.take("staging", raw.staging).unwrap_or(false);
         let expires_min_s = self.number("sip.expires_min_s", raw.sip.expires_min_s, 60, 1..=86_400);
         let expires_max_s = self.number("sip.expires_max_s", raw.sip.expires_max_s, 86_400, 60..=604_800);
         let expires_default_s = self.number("sip.expires_default_s", raw.sip.expires_default_s, expires_max_s.min(86_400), 60..=604_800);
@@ -279,7 +304,11 @@ impl Check {
             directory,
             is_sample,
             state_dir,
-            policy: PolicyConfig { settings: self.take("policy.settings", raw.policy.settings).unwrap_or_default(), identity },
+            policy: PolicyConfig {
+                settings: self.take("policy.settings", raw.policy.settings).unwrap_or_default(),
+                identity,
+                networks: self.entries("policy.networks", raw.policy.networks, "ou=Network,dc=corp,dc=example"),
+            },
             auth,
             listen,
             expires_min_s,
@@ -293,6 +322,9 @@ impl Check {
             on_timeout: self
                 .word("notify.on_timeout", raw.notify.on_timeout, &[("suspend", OnTimeout::Suspend), ("remove", OnTimeout::Remove)])
                 .unwrap_or(OnTimeout::Suspend),
+            guards,
+            control,
+            staging,
             log: self.log(raw.log),
         }
     }
@@ -356,6 +388,38 @@ impl Check {
             self.fault("auth.realm", "a realm is text without quotation marks, backslashes or control characters", "use a domain name");
         }
         AuthConfig { digest, realm, credentials_file, md5: self.take("auth.md5", raw.md5).unwrap_or(false) }
+    }
+
+    /// Names of entries.
+    fn entries(&mut self, key: &str, given: Loose<Vec<String>>, example: &str) -> Vec<Dn> {
+        let mut entries = Vec::new();
+        for text in self.take(key, given).unwrap_or_default() {
+            match text.parse::<Dn>() {
+                Ok(dn) if !dn.is_empty() => entries.push(dn),
+                Ok(_) => self.fault(key, "an empty name", format!("name an entry, such as `{example}`")),
+                Err(error) => self.fault(key, format!("`{text}`: {error}"), format!("name an entry, such as `{example}`")),
+            }
+        }
+        entries
+    }
+
+    fn guards(&mut self, raw: RawGuards) -> GuardsConfig {
+        let canaries = self.entries("guards.canaries", raw.canaries, "cn=canary,dc=corp,dc=example");
+        let default = GuardConfig::default();
+        let seconds = |duration: Duration| duration.as_secs();
+        let wait_ms = self.number("guards.wait_ms", raw.wait_ms, 2000, 0..=60_000);
+        GuardsConfig {
+            canaries,
+            objects_min: self.number("guards.objects_min", raw.objects_min, 50, 0..=usize::MAX),
+            objects_percent: self.number("guards.objects_percent", raw.objects_percent, 5, 0..=100),
+            users: GuardConfig {
+                users_min: self.number("guards.users_min", raw.users_min, default.users_min, 0..=usize::MAX),
+                users_percent: self.number("guards.users_percent", raw.users_percent, default.users_percent, 0..=100),
+                window: Duration::from_secs(self.number("guards.window_s", raw.window_s, seconds(default.window), 1..=604_800)),
+                patience: Duration::from_millis(wait_ms),
+            },
+            recheck: Duration::from_secs(self.number("guards.recheck_s", raw.recheck_s, 60, 1..=86_400)),
+        }
     }
 
     fn log(&mut self, raw: RawLog) -> LogConfig {

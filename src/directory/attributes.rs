@@ -17,6 +17,10 @@ pub const ATTRIBUTES: &[&str] = &[
     "mail",
     "telephoneNumber",
     "ipPhone",
+    // Whether the account is in use.
+    "userAccountControl",
+    "msDS-UserAccountDisabled",
+    "nsAccountLock",
     // H.350.4's own settings.
     "SIPIdentityRegistrarAddress",
     "SIPIdentityProxyAddress",

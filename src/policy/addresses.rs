@@ -1,30 +1,33 @@
 //! Who has which address of record, and what was published there.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use super::resolved::Resolved;
+use super::told::Told;
 use crate::model::{Aor, ObjectId};
 
 /// A user's claim to an address. The lowest has it: the older entry, then the lower id. A new entry, made by mistake or on
-/// purpose, takes nobody's address away. An entry of unknown age gives way to one of known age.
+/// purpose, takes nobody's address away. An entry of unknown age gives way to one of known age, and a disabled account to one
+/// that is in use: whoever has left keeps nobody from the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Claim {
+    is_disabled: bool,
     created: i64,
     pub(crate) user: ObjectId,
 }
 
 impl Claim {
     /// A claim by an entry that was made then, in milliseconds since 1970, where the directory says.
-    pub(crate) fn new(user: ObjectId, created: Option<i64>) -> Self {
-        Self { created: created.unwrap_or(i64::MAX), user }
+    pub(crate) fn new(user: ObjectId, created: Option<i64>, is_disabled: bool) -> Self {
+        Self { is_disabled, created: created.unwrap_or(i64::MAX), user }
     }
 }
 
 /// All claims, and what was told of each address last.
+///
+/// A sorted map: with a million addresses a hash table may be half empty.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    by_aor: HashMap<Aor, Address>,
+    by_aor: BTreeMap<Aor, Address>,
 }
 
 /// Who has an address, who else claims it, and what was told of it.
@@ -32,45 +35,80 @@ pub(crate) struct Addresses {
 pub(crate) struct Address {
     pub(crate) owner: Option<Claim>,
     /// Sorted. Hardly ever anybody.
-    pub(crate) others: Vec<Claim>,
-    told: Option<Arc<Resolved>>,
+    others: Option<Box<Vec<Claim>>>,
+    pub(crate) told: Option<Told>,
 }
 
 impl Address {
-    /// Notes what is published; whether it differs from what was.
-    pub(crate) fn publish(&mut self, resolved: &Arc<Resolved>) -> bool {
-        let before = self.told.replace(Arc::clone(resolved));
-        before.is_none_or(|before| !before.is_same(resolved))
+    /// Who else claims it.
+    pub(crate) fn others(&self) -> &[Claim] {
+        self.others.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    fn claim(&mut self, claim: Claim) {
+        let Some(owner) = self.owner else {
+            self.owner = Some(claim);
+            return;
+        };
+        let (owner, other) = if claim < owner { (claim, owner) } else { (owner, claim) };
+        self.owner = Some(owner);
+        let others = self.others.get_or_insert_default();
+        let at = others.partition_point(|held| *held < other);
+        others.insert(at, other);
+    }
+
+    fn release(&mut self, user: ObjectId) {
+        let is_owner = self.owner.is_some_and(|owner| owner.user == user);
+        let Some(others) = &mut self.others else {
+            if is_owner {
+                self.owner = None;
+            }
+            return;
+        };
+        if is_owner {
+            self.owner = Some(others.remove(0));
+        } else {
+            others.retain(|held| held.user != user);
+        }
+        if others.is_empty() {
+            self.others = None;
+        }
     }
 }
 
 impl Addresses {
-    /// Room for so many addresses.
-    pub(crate) fn reserve(&mut self, count: usize) {
-        self.by_aor.reserve(count.saturating_sub(self.by_aor.len()));
+    /// Whether no address is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_aor.is_empty()
+    }
+
+    /// Takes the first claims of all, and gives their addresses.
+    pub(crate) fn fill(&mut self, mut claims: Vec<(Aor, Claim)>) -> Vec<Aor> {
+        claims.sort_unstable();
+        let mut all: Vec<(Aor, Address)> = Vec::with_capacity(claims.len());
+        for (aor, claim) in claims {
+            match all.last_mut() {
+                Some((last, address)) if *last == aor => address.claim(claim),
+                _ => all.push((aor, Address { owner: Some(claim), ..Address::default() })),
+            }
+        }
+        let touched = all.iter().map(|(aor, _)| aor.clone()).collect();
+        self.by_aor = all.into_iter().collect();
+        touched
     }
 
     /// A user claims an address.
     pub(crate) fn claim(&mut self, aor: &Aor, claim: Claim) {
-        let address = self.by_aor.entry(aor.clone()).or_default();
-        match address.owner {
-            None => address.owner = Some(claim),
-            Some(owner) => {
-                let (owner, other) = if claim < owner { (claim, owner) } else { (owner, claim) };
-                address.owner = Some(owner);
-                let at = address.others.partition_point(|held| *held < other);
-                address.others.insert(at, other);
-            }
+        match self.by_aor.get_mut(aor) {
+            Some(address) => address.claim(claim),
+            None => drop(self.by_aor.insert(aor.clone(), Address { owner: Some(claim), ..Address::default() })),
         }
     }
 
     /// A user does not claim an address any more.
     pub(crate) fn release(&mut self, aor: &Aor, user: ObjectId) {
-        let Some(address) = self.by_aor.get_mut(aor) else { return };
-        if address.owner.is_some_and(|owner| owner.user == user) {
-            address.owner = (!address.others.is_empty()).then(|| address.others.remove(0));
-        } else {
-            address.others.retain(|held| held.user != user);
+        if let Some(address) = self.by_aor.get_mut(aor) {
+            address.release(user);
         }
     }
 
@@ -78,7 +116,7 @@ impl Addresses {
     pub(crate) fn forget_claims(&mut self) {
         for address in self.by_aor.values_mut() {
             address.owner = None;
-            address.others.clear();
+            address.others = None;
         }
     }
 
@@ -97,8 +135,8 @@ impl Addresses {
         Some(self.by_aor.get(aor)?.owner?.user)
     }
 
-    /// Notes that nobody has an address any more; gives the user of whom something was published there.
-    pub(crate) fn withdraw(&mut self, aor: &Aor) -> Option<ObjectId> {
-        self.by_aor.remove(aor)?.told.map(|told| told.user)
+    /// Notes that nobody has an address any more; gives what was told of it.
+    pub(crate) fn withdraw(&mut self, aor: &Aor) -> Option<Told> {
+        self.by_aor.remove(aor)?.told
     }
 }

@@ -3,27 +3,28 @@
 //! [`Engine::load`] resolves everybody. [`Engine::update`] comes to the same answer from the one before, looking only at
 //! whom the changes can affect; a property test holds it to that.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::addresses::{Addresses, Claim};
 use super::candidates::{ByContainer, Candidate, by_container, users_of};
 use super::catalogue::Setting;
 use super::device::{DeviceId, Devices};
-use super::identity::{IdentityConfig, created};
+use super::identity::{IdentityConfig, created, is_disabled};
 use super::impact::{self, Impact};
 use super::layers::{Chain, Layer};
 use super::network::{Network, NetworkMap, Spot};
 use super::object::HeldFault;
-use super::outcome::{Outcome, UserChange, Withholding};
+use super::outcome::{Later, Outcome, UserChange, Withholding};
 use super::personal::{Orders, Personal};
 use super::relevant::{Direct, Relevant};
 use super::resolve::{Sharers, shared};
 use super::resolved::{Resolved, ResolvedSet, Want};
 use super::sources::Sources;
+use super::told::Told;
 use super::wanted::Wanted;
 use super::witness::Silent;
-use crate::model::{Aor, Kind, ObjectId};
+use crate::model::{Aor, Dn, Kind, ObjectId};
 use crate::store::{Change, ChangeSet, Object, Snapshot};
 
 /// What the configuration says about policy.
@@ -33,6 +34,8 @@ pub struct PolicyConfig {
     pub settings: Vec<String>,
     /// Where identities come from.
     pub identity: IdentityConfig,
+    /// Sites and subnets count only below these entries; empty: everywhere.
+    pub networks: Vec<Dn>,
 }
 
 /// Every user's settings, for one directory.
@@ -47,7 +50,8 @@ pub struct Engine {
     pub(super) wanted: Wanted,
     chains: HashMap<Option<ObjectId>, Arc<Chain>>,
     sets: HashMap<Option<ObjectId>, Sets>,
-    pub(crate) users: HashMap<ObjectId, User>,
+    /// A sorted map: with a million users a hash table may be half empty.
+    pub(crate) users: BTreeMap<ObjectId, User>,
     pub(super) addresses: Addresses,
     /// Users whose own lines ask for servers of these roles: a moved server may concern them.
     seeking: BTreeMap<ObjectId, Box<[Arc<str>]>>,
@@ -74,8 +78,11 @@ struct Held {
 pub(crate) struct User {
     pub(crate) shared: Arc<ResolvedSet>,
     /// `None`: no address, so no document.
-    pub(crate) resolved: Option<Arc<Resolved>>,
+    pub(crate) aor: Option<Aor>,
     pub(crate) standing: Standing,
+    has_registrar: bool,
+    /// Whether the directory has disabled the account.
+    pub(super) is_disabled: bool,
     /// What is wrong with the user's own entry: hardly ever anything.
     pub(crate) amiss: Option<Box<Amiss>>,
 }
@@ -92,6 +99,8 @@ pub(crate) struct Amiss {
 pub(crate) enum Standing {
     /// There is no address to publish at.
     NoAddress,
+    /// The account is disabled: an explicit empty profile is published.
+    Disabled,
     /// The user's settings are published.
     Published,
     /// They are not.
@@ -116,22 +125,33 @@ struct Round {
     touched: Vec<Aor>,
     /// Sets that a user does not share any more.
     released: Vec<Arc<ResolvedSet>>,
+    /// Users as they are now.
+    users: Vec<(ObjectId, User)>,
+    /// The first claims of all, when there were none before.
+    claims: Option<Vec<(Aor, Claim)>>,
+    /// How many of those that are to come later have their settings of before at hand.
+    befores: usize,
+    /// The settings of some of the users, at hand for whoever asks next.
+    resolved: HashMap<ObjectId, Arc<Resolved>>,
 }
+
+/// So many settings are at hand in a round, at some hundred octets each; the others are made again when they are asked for.
+const AT_HAND_MAX: usize = 32_768;
 
 impl Engine {
     /// An engine that knows no directory yet.
     pub fn new(config: PolicyConfig) -> Self {
         Self {
             sources: Sources::new(&config.settings),
+            network: Network::new(config.networks.clone()),
             config,
             snapshot: Snapshot::default(),
             relevant: Relevant::default(),
-            network: Network::default(),
             devices: Devices::default(),
             wanted: Wanted::default(),
             chains: HashMap::new(),
             sets: HashMap::new(),
-            users: HashMap::new(),
+            users: BTreeMap::new(),
             addresses: Addresses::default(),
             seeking: BTreeMap::new(),
             filtering: BTreeSet::new(),
@@ -141,6 +161,15 @@ impl Engine {
 
     /// Resolves everybody. What was known before is compared with, so that the outcome holds only what differs.
     pub fn load(&mut self, snapshot: &Snapshot) -> Outcome {
+        let mut outcome = self.load_by_parts(snapshot);
+        while let Some(part) = self.part(&mut outcome.later) {
+            outcome.users.extend(part);
+        }
+        outcome
+    }
+
+    /// The same, with the settings themselves left for [`Engine::part`].
+    pub fn load_by_parts(&mut self, snapshot: &Snapshot) -> Outcome {
         self.begin(snapshot);
         self.sources.load(snapshot);
         self.network.load(snapshot, &self.sources);
@@ -164,14 +193,43 @@ impl Engine {
             Candidate { user, direct: Direct::Known(own), is_certain: true }
         });
         let candidates = by_container(snapshot, everybody);
-        let count = candidates.iter().map(|(_, users)| users.len()).sum();
-        self.users.reserve(count);
-        self.addresses.reserve(count);
-        let mut round = Round::default();
+        let mut round = Round { claims: self.addresses.is_empty().then(Vec::new), ..Round::default() };
         self.examine_all(&candidates, &Stale::default(), &mut before, &mut round);
-        round.touched.extend(self.addresses.unclaimed());
-        let outcome = self.settle(round.touched, round.examined);
+        drop(before);
+        // In the order of their ids they fill the map's nodes.
+        self.users = std::mem::take(&mut round.users).into_iter().collect();
+        match round.claims.take() {
+            Some(claims) => round.touched = self.addresses.fill(claims),
+            None => round.touched.extend(self.addresses.unclaimed()),
+        }
+        let outcome = self.settle(&mut round);
         Outcome { answers: self.answer_all_again(), ..outcome }
+    }
+
+    /// The next of those who are to come later; `None` when there are none left.
+    pub fn part(&mut self, later: &mut VecDeque<Later>) -> Option<Vec<UserChange>> {
+        if later.is_empty() {
+            return None;
+        }
+        let part = later.drain(..PART.min(later.len()));
+        let change = |Later { user, before }| {
+            let before = before.and_then(|before: Told| before.settings(&self.config.identity));
+            Some(UserChange::Resolved { now: self.resolve_in_order(user)?, before })
+        };
+        Some(part.filter_map(change).collect())
+    }
+
+    /// As [`resolve`], with the orders of servers that others had before.
+    fn resolve_in_order(&mut self, id: ObjectId) -> Option<Arc<Resolved>> {
+        let set = Arc::clone(&self.users.get(&id)?.shared);
+        let held =
+            |engine: &mut Self| engine.sets.get_mut(&set.container)?.get_mut(&set.groups).map(|held| std::mem::take(&mut held.orders));
+        let mut orders = held(self).unwrap_or_default();
+        let resolved = resolve(self, id, &mut orders);
+        if let Some(held) = self.sets.get_mut(&set.container).and_then(|sets| sets.get_mut(&set.groups)) {
+            held.orders = orders;
+        }
+        resolved
     }
 
     /// Takes the changes that lead from the snapshot seen last to this one, and resolves whom they can affect.
@@ -200,17 +258,19 @@ impl Engine {
         let mut users = std::mem::take(&mut self.users);
         self.examine_all(&candidates, &stale, &mut users, &mut round);
         // Whom nobody looked at stays as it was.
-        if self.users.len() < users.len() {
-            std::mem::swap(&mut self.users, &mut users);
-        }
-        self.users.extend(users);
+        self.users = users;
+        self.users.extend(std::mem::take(&mut round.users));
         for set in &round.released {
             self.release(set);
         }
         round.touched.sort_unstable();
         round.touched.dedup();
         let affected = self.affected(&impact, &stale, &looked_at, &round.touched);
-        let outcome = self.settle(round.touched, round.examined);
+        let mut outcome = self.settle(&mut round);
+        for Later { user, before } in std::mem::take(&mut outcome.later) {
+            let before = before.and_then(|before| before.settings(&self.config.identity));
+            outcome.users.extend(self.now(user, &mut round).map(|now| UserChange::Resolved { now, before }));
+        }
         Outcome { answers: self.answer_again(affected), ..outcome }
     }
 
@@ -255,28 +315,34 @@ impl Engine {
     }
 
     /// Every user who has a document now, by id.
-    pub fn users(&self) -> impl Iterator<Item = &Arc<Resolved>> {
+    ///
+    /// Each is made when it is asked for.
+    pub fn users(&self) -> impl Iterator<Item = Arc<Resolved>> {
+        let published = self.users.iter().filter(|(_, user)| user.standing == Standing::Published);
+        published.filter_map(|(id, _)| resolve(self, *id, &mut Orders::default()))
+    }
+
+    /// The addresses of those, in the same order.
+    pub fn addresses(&self) -> impl Iterator<Item = &Aor> {
         let published = self.users.values().filter(|user| user.standing == Standing::Published);
-        let mut users: Vec<&Arc<Resolved>> = published.filter_map(|user| user.resolved.as_ref()).collect();
-        users.sort_unstable_by_key(|resolved| resolved.user);
-        users.into_iter()
+        published.filter_map(|user| user.aor.as_ref())
+    }
+
+    /// How many users have a document now.
+    pub fn published(&self) -> usize {
+        self.users.values().filter(|user| user.standing == Standing::Published).count()
     }
 
     /// Every user whose document is withheld, by id, and why.
     pub fn withheld(&self) -> impl Iterator<Item = (ObjectId, &Withholding)> {
-        let mut withheld: Vec<(ObjectId, &Withholding)> = self
-            .users
-            .iter()
-            .filter_map(|(id, user)| if let Standing::Withheld(why) = &user.standing { Some((*id, &**why)) } else { None })
-            .collect();
-        withheld.sort_unstable_by_key(|(id, _)| *id);
-        withheld.into_iter()
+        self.users.iter().filter_map(|(id, user)| if let Standing::Withheld(why) = &user.standing { Some((*id, &**why)) } else { None })
     }
 
     /// The user whose document is at an address.
-    pub fn user_by_aor(&self, aor: &Aor) -> Option<&Arc<Resolved>> {
-        let user = self.users.get(&self.addresses.owner(aor)?)?;
-        user.resolved.as_ref().filter(|_| user.standing == Standing::Published)
+    pub fn user_by_aor(&self, aor: &Aor) -> Option<Arc<Resolved>> {
+        let id = self.addresses.owner(aor)?;
+        self.users.get(&id).filter(|user| user.standing == Standing::Published)?;
+        resolve(self, id, &mut Orders::default())
     }
 
     /// Holds that users share what is kept for them, and nothing else is kept.
@@ -338,7 +404,7 @@ impl Engine {
     }
 
     /// Looks at users; what was known of them is taken out of `before`.
-    fn examine_all(&mut self, candidates: &ByContainer<'_>, stale: &Stale, before: &mut HashMap<ObjectId, User>, round: &mut Round) {
+    fn examine_all(&mut self, candidates: &ByContainer<'_>, stale: &Stale, before: &mut BTreeMap<ObjectId, User>, round: &mut Round) {
         for (container, users) in candidates {
             let container = *container;
             let chain = self.chain(container);
@@ -348,10 +414,9 @@ impl Engine {
                 let id = candidate.user.id;
                 self.relevant.groups(&self.snapshot, &chain, id, candidate.direct, &mut groups);
                 let held = self.held(&mut sets, &chain, container, &groups, stale);
-                let old = before.remove(&id);
-                match old {
-                    Some(old) if !candidate.is_certain && self.is_untouched(id, &old, held) => drop(self.users.insert(id, old)),
-                    old => self.examine(candidate.user, &chain, held, old, round),
+                match before.get(&id) {
+                    Some(old) if !candidate.is_certain && self.is_untouched(id, old, held) => {}
+                    _ => self.examine(candidate.user, &chain, held, before.remove(&id), round),
                 }
             }
             self.sets.insert(container, sets);
@@ -417,25 +482,36 @@ impl Engine {
         }
         let mut standing = Standing::NoAddress;
         if let Some(old) = old {
-            if let Some(resolved) = old.resolved {
-                self.addresses.release(&resolved.aor, id);
-                round.touched.push(resolved.aor.clone());
+            if let Some(aor) = old.aor {
+                self.addresses.release(&aor, id);
+                round.touched.push(aor);
             }
             round.released.push(old.shared);
             standing = old.standing;
         }
         let shared = Arc::clone(&held.set);
-        let resolved = own.aor.map(|aor| {
-            self.addresses.claim(&aor, Claim::new(id, created(&object.attributes)));
-            round.touched.push(aor.clone());
-            Arc::new(Resolved { user: id, aor, shared: Arc::clone(&shared), own: own.decisions.into() })
-        });
-        if resolved.is_none() {
+        let is_disabled = is_disabled(&object.attributes);
+        let mut has_registrar = false;
+        if let Some(aor) = &own.aor {
+            let claim = Claim::new(id, created(&object.attributes), is_disabled);
+            match &mut round.claims {
+                Some(claims) => claims.push((aor.clone(), claim)),
+                None => {
+                    self.addresses.claim(aor, claim);
+                    round.touched.push(aor.clone());
+                }
+            }
+            let resolved = Resolved { user: id, aor: aor.clone(), shared: Arc::clone(&shared), own: own.decisions.into() };
+            has_registrar = resolved.get(Setting::SIP_REGISTRAR).is_some();
+            if round.resolved.len() < AT_HAND_MAX {
+                round.resolved.insert(id, Arc::new(resolved));
+            }
+        } else {
             standing = Standing::NoAddress;
         }
         let is_well = own.faults.is_empty() && own.wants.is_empty();
         let amiss = (!is_well).then(|| Box::new(Amiss { faults: own.faults, wants: own.wants }));
-        self.users.insert(id, User { shared, resolved, standing, amiss });
+        round.users.push((id, User { shared, aor: own.aor, standing, has_registrar, is_disabled, amiss }));
     }
 
     /// Forgets a user.
@@ -443,9 +519,9 @@ impl Engine {
         self.seeking.remove(&id);
         self.filtering.remove(&id);
         let Some(user) = self.users.remove(&id) else { return };
-        if let Some(resolved) = user.resolved {
-            self.addresses.release(&resolved.aor, id);
-            round.touched.push(resolved.aor.clone());
+        if let Some(aor) = user.aor {
+            self.addresses.release(&aor, id);
+            round.touched.push(aor);
         }
         round.released.push(user.shared);
     }
@@ -465,57 +541,130 @@ impl Engine {
         }
     }
 
-    /// Decides who owns the addresses that were touched, and tells what differs from what was told before.
-    fn settle(&mut self, touched: Vec<Aor>, examined: usize) -> Outcome {
+    /// Decides who owns the addresses that were touched, and tells what differs from what was told before; whose settings do comes
+    /// later.
+    fn settle(&mut self, round: &mut Round) -> Outcome {
         let mut gone = Vec::new();
+        let mut disabled = Vec::new();
         let mut withheld = Vec::new();
-        let mut resolved: Vec<Arc<Resolved>> = Vec::new();
-        for aor in touched {
+        let mut resolved: Vec<(Option<ObjectId>, Later)> = Vec::new();
+        for aor in std::mem::take(&mut round.touched) {
             let Some(address) = self.addresses.get_mut(&aor) else { continue };
             let Some(Claim { user: owner, .. }) = address.owner else {
-                gone.extend(self.addresses.withdraw(&aor).map(|user| UserChange::Gone { user, aor }));
+                let Some(told) = self.addresses.withdraw(&aor) else { continue };
+                let (user, before) = (told.user(), told.settings(&self.config.identity));
+                gone.push(UserChange::Gone { user, aor, remains: self.users.contains_key(&user), before });
                 continue;
             };
-            for Claim { user, .. } in &address.others {
-                withheld.extend(withhold(&mut self.users, *user, Some(owner)));
+            for Claim { user, .. } in address.others() {
+                withheld.extend(withhold(&mut self.users, *user, Some(owner), || None));
             }
-            let Some(user) = self.users.get_mut(&owner) else { continue };
-            let Some(now) = &user.resolved else { continue };
-            if now.get(Setting::SIP_REGISTRAR).is_none() {
-                withheld.extend(withhold(&mut self.users, owner, None));
+            let Some(user) = self.users.get_mut(&owner).filter(|user| user.aor.is_some()) else { continue };
+            if user.is_disabled {
+                user.standing = Standing::Disabled;
+                if matches!(address.told, Some(Told::Disabled(before)) if before == owner) {
+                    continue;
+                }
+                let before = address.told.replace(Told::Disabled(owner));
+                let before = before.and_then(|before| before.settings(&self.config.identity));
+                disabled.extend(self.now(owner, round).map(|now| UserChange::Disabled { now, before }));
+                continue;
+            }
+            if !user.has_registrar {
+                let before = || address.told.as_ref()?.settings(&self.config.identity);
+                withheld.extend(withhold(&mut self.users, owner, None, before));
                 continue;
             }
             user.standing = Standing::Published;
-            if address.publish(now) {
-                resolved.push(Arc::clone(now));
+            let container = user.shared.container;
+            if let Some(before) = self.publish(&aor, owner, round) {
+                resolved.push((container, Later { user: owner, before }));
             }
         }
-        gone.sort_unstable_by_key(UserChange::user);
-        withheld.sort_unstable_by_key(UserChange::user);
-        // Next to each other who are likely to share a set: what is made of it is at hand.
-        let place = |resolved: &Arc<Resolved>| (resolved.shared.container, resolved.user);
-        if !resolved.is_sorted_by_key(place) {
-            resolved.sort_unstable_by_key(place);
+        for changes in [&mut gone, &mut disabled, &mut withheld] {
+            changes.sort_unstable_by_key(UserChange::user);
         }
+        // Next to each other who are likely to share a set: what is made of it is at hand.
+        resolved.sort_unstable_by_key(|(container, later)| (*container, later.user));
         let mut users = gone;
+        users.extend(disabled);
         users.extend(withheld);
-        users.extend(resolved.into_iter().map(UserChange::Resolved));
-        Outcome { users, examined, answers: Vec::new() }
+        let later = resolved.into_iter().map(|(_, later)| later).collect();
+        Outcome { users, later, examined: round.examined, answers: Vec::new() }
     }
+
+    /// Notes that an owner's settings are published. If they differ from what was told before: that.
+    fn publish(&mut self, aor: &Aor, owner: ObjectId, round: &mut Round) -> Option<Option<Told>> {
+        let (user, entry) = (self.users.get(&owner)?, self.snapshot.get(owner)?);
+        let now = Told::Plain { shared: Arc::clone(&user.shared), entry: Arc::clone(entry) };
+        let is_plain = self.sources.policies(owner).is_empty();
+        let address = self.addresses.get_mut(aor)?;
+        if is_plain && address.told.as_ref().is_none_or(|told| told.is_same_at_sight(&now)) {
+            // The newest entry is kept, so that no older one is.
+            return address.told.replace(now).is_none().then_some(None);
+        }
+        let told = address.told.take();
+        let before = told.as_ref().and_then(|told| told.settings(&self.config.identity));
+        let settings = self.now(owner, round)?;
+        let is_new = before.as_ref().is_none_or(|before| !before.is_same(&settings));
+        self.addresses.get_mut(aor)?.told = Some(if is_plain { now } else { Told::Whole(settings) });
+        round.befores += usize::from(is_new);
+        let at_hand = before.filter(|_| round.befores < AT_HAND_MAX).map(Told::Whole);
+        is_new.then(|| at_hand.or(told))
+    }
+
+    /// The settings of a user as they are now.
+    fn now(&mut self, id: ObjectId, round: &mut Round) -> Option<Arc<Resolved>> {
+        round.resolved.get(&id).cloned().or_else(|| self.resolve_in_order(id))
+    }
+}
+
+/// So many at once.
+const PART: usize = AT_HAND_MAX;
+
+/// A user's settings, made of what is known now.
+pub(super) fn resolve(engine: &Engine, id: ObjectId, orders: &mut Orders) -> Option<Arc<Resolved>> {
+    let (user, entry) = (engine.users.get(&id)?, engine.snapshot.get(id)?);
+    let of_container;
+    let chain = match engine.chains.get(&user.shared.container) {
+        Some(chain) => chain,
+        None => {
+            of_container = Arc::new(Chain::of(&engine.snapshot, &engine.sources, user.shared.container));
+            &of_container
+        }
+    };
+    let personal = Personal {
+        snapshot: &engine.snapshot,
+        sources: &engine.sources,
+        identity: Some(&engine.config.identity),
+        chain,
+        set: &user.shared,
+        user: entry,
+        layer: Layer::User,
+        above: None,
+    };
+    let own = personal.decide(orders, &mut Silent);
+    Some(Arc::new(Resolved { user: id, aor: own.aor?, shared: Arc::clone(&user.shared), own: own.decisions.into() }))
 }
 
 /// Notes that a user's document is withheld, for want of a registrar or because the address is another's, and tells it if
 /// that is new.
-fn withhold(users: &mut HashMap<ObjectId, User>, id: ObjectId, owner: Option<ObjectId>) -> Option<UserChange> {
+fn withhold(
+    users: &mut BTreeMap<ObjectId, User>,
+    id: ObjectId,
+    owner: Option<ObjectId>,
+    before: impl FnOnce() -> Option<Arc<Resolved>>,
+) -> Option<UserChange> {
     let user = users.get_mut(&id)?;
     // As the user's own entry writes it.
-    let aor = user.resolved.as_ref()?.aor.clone();
+    let aor = user.aor.clone()?;
     let why = match owner {
         Some(owner) => Withholding::AddressTaken { aor, owner },
         None => Withholding::NoRegistrar { aor },
     };
     let standing = Standing::Withheld(Box::new(why.clone()));
-    (std::mem::replace(&mut user.standing, standing.clone()) != standing).then_some(UserChange::Withheld { user: id, why })
+    let is_news = std::mem::replace(&mut user.standing, standing.clone()) != standing;
+    is_news.then(|| UserChange::Withheld { user: id, why, before: before() })
 }
 
 impl Stale {

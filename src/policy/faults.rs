@@ -11,7 +11,7 @@ use super::resolved::{Want, Wanted};
 use super::sources::CONFIG_KEY;
 use super::value::{Subject, Value};
 use crate::model::{Container, Dn, Fault, Kind, ObjectId, Place, Severity};
-use crate::store::{Member, Snapshot};
+use crate::store::{Member, Object, Snapshot};
 
 /// From this many users directly in one container on, `check` says so: one edit there reaches them all at once.
 const CROWD: usize = 10_000;
@@ -39,6 +39,7 @@ impl Engine {
             listed.standing(*id, &user.standing, &self.config.identity.aor);
         }
         listed.wants(self.wants());
+        self.unserved(&mut listed);
         listed.dangling();
         listed.empty_units();
         let mut crowds: HashMap<ObjectId, usize> = HashMap::new();
@@ -58,6 +59,18 @@ impl Engine {
         listed.faults.sort();
         listed.faults.dedup();
         listed.faults
+    }
+
+    /// Roles that lines of sites and subnets ask for, and that no server anywhere has. Who is missed by whom depends on who is there.
+    fn unserved(&self, listed: &mut Listed<'_>) {
+        let is_network = |id: ObjectId| self.snapshot.get(id).is_some_and(|object| matches!(object.kind, Kind::Site | Kind::Subnet));
+        for policy in self.sources.governed().filter(|(id, _)| is_network(*id)).flat_map(|(_, policies)| policies) {
+            for (setting, role) in policy.roles().filter(|(_, role)| !self.sources.all_servers().any(|server| server.has_role(role))) {
+                let what = format!("`{setting}` asks for @nearest({role}), and there is no such server in the directory");
+                let remedy = format!("put a server object with the role {role} into a container above the users, or name a server as well");
+                listed.at(Severity::Warning, "policy.nearest", policy.id, what, remedy);
+            }
+        }
     }
 
     /// What lines asked for in vain, with the containers whose users miss it and how many those are.
@@ -158,6 +171,11 @@ impl Listed<'_> {
                 let remedy = format!("nothing has to be done if nobody phones as this user; else fill one of {}", attributes.join(", "));
                 self.object(Severity::Note, "account.no-address", id, None, what, remedy);
             }
+            Standing::Disabled => {
+                let what = "the directory has disabled the account: its phones get an explicit empty profile".to_owned();
+                let remedy = "nothing has to be done; enabled again, it has its profile at once".to_owned();
+                self.object(Severity::Note, "account.disabled", id, None, what, remedy);
+            }
             Standing::Withheld(why) => self.withheld(id, why),
         }
     }
@@ -235,11 +253,16 @@ impl Listed<'_> {
             }
         }
         let is_empty = |id: &ObjectId| !filled.contains(id);
-        let is_unit = |kind: Kind| matches!(kind, Kind::Container(Container::Unit | Container::Domain));
+        // Active Directory has dozens of containers of its own in which no user will ever stand.
+        let is_unit = |object: &Object| match object.kind {
+            Kind::Container(Container::Unit) => !object.attributes.has_class("container"),
+            Kind::Container(Container::Domain) => true,
+            _ => false,
+        };
         let empty: Vec<ObjectId> = self
             .snapshot
             .iter()
-            .filter(|object| is_unit(object.kind) && !object.glue && is_empty(&object.id))
+            .filter(|object| is_unit(object) && !object.glue && is_empty(&object.id))
             .filter(|object| object.parent.is_none_or(|parent| !is_empty(&parent)))
             .map(|object| object.id)
             .collect();

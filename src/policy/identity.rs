@@ -257,6 +257,17 @@ pub(crate) fn created(attributes: &Attributes) -> Option<i64> {
     ["createTimestamp", "whenCreated"].iter().find_map(|name| generalized_time(attributes.text(name)?))
 }
 
+/// Active Directory's `ADS_UF_ACCOUNTDISABLE`, of userAccountControl.
+const ACCOUNT_DISABLED: i64 = 0x2;
+
+/// Whether the directory has disabled the account: bit 2 of AD's userAccountControl, AD LDS's msDS-UserAccountDisabled, or
+/// 389 Directory Server's nsAccountLock.
+pub(crate) fn is_disabled(attributes: &Attributes) -> bool {
+    let is_true = |name: &str| attributes.text(name).is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
+    let control = attributes.text("userAccountControl").and_then(|text| text.trim().parse::<i64>().ok());
+    control.is_some_and(|control| control & ACCOUNT_DISABLED != 0) || is_true("msDS-UserAccountDisabled") || is_true("nsAccountLock")
+}
+
 fn held(faults: &mut Vec<HeldFault>, attribute: &str, value: &str, fault: super::grammar::LineFault) {
     faults.push(HeldFault::new(Arc::from(attribute), value, fault));
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::credentials::CredentialBook;
-use super::{Failed, configuration, explain, faults, tokio_runtime};
+use super::{Failed, configuration, explain, faults, tokio_runtime, watching};
 use crate::config::Flags;
 use crate::model::{Fault, Severity};
 use crate::policy::Engine;
@@ -62,12 +62,13 @@ fn look(flags: &Flags, directory: &mut Option<String>) -> Result<((usize, usize)
     engine.load(&read.snapshot);
     found.extend(read.faults);
     found.extend(engine.faults());
+    found.extend(config.guards.canaries.iter().filter(|dn| read.snapshot.find(dn).is_none()).map(watching::no_canary));
     if let Some(book) = &mut book {
-        engine.users().for_each(|user| book.put(&read.snapshot, user));
+        engine.users().for_each(|user| book.put(&read.snapshot, &user));
         book.changed();
         found.extend(book.faults());
     }
-    Ok(((read.snapshot.len(), engine.users().count()), found))
+    Ok(((read.snapshot.len(), engine.published()), found))
 }
 
 impl<'a> Answer<'a> {

@@ -1,16 +1,17 @@
 //! Users' secrets for digest: from a file, or from the directory's H.350 attribute.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::kept::Kept;
 use crate::config::{AuthConfig, PASSWORD_ATTRIBUTE};
-use crate::model::{Aor, Fault, ObjectId, Place, Severity};
+use crate::model::{Aor, Fault, ObjectId, Place, Secret, Severity};
 use crate::policy::Resolved;
 use crate::policy::catalogue::Setting;
 use crate::sip::digest::{Algorithm, Ha1};
 use crate::store::{Object, Snapshot};
-use crate::subscription::{Account, Credentials};
+use crate::subscription::{Account, CredentialChanges};
 
 /// The code of faults of the credentials file.
 pub(super) const CODE: &str = "auth.credentials";
@@ -28,7 +29,16 @@ pub(super) struct CredentialBook {
     users: BTreeMap<Aor, User>,
     /// Which address an object has.
     addresses: HashMap<ObjectId, Aor>,
-    is_changed: bool,
+    /// Whom a username stands for: of several, none. Sorted.
+    owners: HashMap<String, Vec<Aor>>,
+    /// Usernames to be decided anew: hashing those of everybody takes seconds.
+    stale: BTreeSet<String>,
+    /// Usernames that somebody can log in by.
+    usable: HashSet<String>,
+    /// Usernames that stand for several.
+    ambiguous: BTreeSet<String>,
+    /// Users who cannot log in.
+    unable: BTreeSet<Aor>,
     faults: Vec<Fault>,
 }
 
@@ -58,7 +68,11 @@ impl CredentialBook {
             listed: HashMap::new(),
             users: BTreeMap::new(),
             addresses: HashMap::new(),
-            is_changed: false,
+            owners: HashMap::new(),
+            stale: BTreeSet::new(),
+            usable: HashSet::new(),
+            ambiguous: BTreeSet::new(),
+            unable: BTreeSet::new(),
             faults: Vec::new(),
         };
         if let Some(path) = &config.credentials_file {
@@ -124,19 +138,39 @@ impl CredentialBook {
         if !self.digest {
             return;
         }
-        let configured =
-            Setting::named("account.auth-user").and_then(|setting| user.get(setting)).and_then(|decision| decision.values.first());
-        let short = configured.map_or_else(|| user.aor.user().to_owned(), ToString::to_string);
-        let names = vec![user.aor.key().to_owned(), short];
         let password = snapshot.get(user.user).and_then(|object| password(object));
-        let entry = User { id: user.user, names, password };
-        if self.users.get(&user.aor) != Some(&entry) {
-            if let Some(before) = self.users.insert(user.aor.clone(), entry) {
-                self.forget(before.id, &user.aor);
-            }
-            self.addresses.insert(user.user, user.aor.clone());
-            self.is_changed = true;
+        self.insert(&user.aor, User { id: user.user, names: names(user), password });
+    }
+
+    /// Takes a user whose documents another run published: the secret is that of then, unless the entry is there and has another.
+    pub(super) fn keep(&mut self, snapshot: &Snapshot, aor: &Aor, kept: &Kept) {
+        if !self.digest {
+            return;
         }
+        let now = snapshot.get(kept.user).and_then(|object| password(object));
+        let password = now.or_else(|| kept.password.as_ref().map(|password| password.expose().to_owned()));
+        self.insert(aor, User { id: kept.user, names: kept.names.clone(), password });
+    }
+
+    /// The secret that the directory gave the user of an address.
+    pub(super) fn password(&self, aor: &Aor) -> Option<Secret> {
+        self.users.get(aor).and_then(|user| user.password.clone()).map(Secret::new)
+    }
+
+    fn insert(&mut self, aor: &Aor, entry: User) {
+        if self.users.get(aor) == Some(&entry) {
+            return;
+        }
+        self.remove(aor);
+        for name in &entry.names {
+            let owners = self.owners.entry(name.clone()).or_default();
+            if let Err(at) = owners.binary_search(aor) {
+                owners.insert(at, aor.clone());
+            }
+        }
+        self.stale.extend(entry.names.iter().cloned());
+        self.addresses.insert(entry.id, aor.clone());
+        self.users.insert(aor.clone(), entry);
     }
 
     /// Takes an object that changed: a new password is no new document, and so is told by nobody else.
@@ -145,15 +179,23 @@ impl CredentialBook {
         let password = password(object);
         if user.password != password {
             user.password = password;
-            self.is_changed = true;
+            self.stale.extend(user.names.iter().cloned());
         }
     }
 
     /// The address has no document any more.
     pub(super) fn remove(&mut self, aor: &Aor) {
-        if let Some(user) = self.users.remove(aor) {
-            self.forget(user.id, aor);
-            self.is_changed = true;
+        let Some(user) = self.users.remove(aor) else { return };
+        self.forget(user.id, aor);
+        self.unable.remove(aor);
+        for name in user.names {
+            if let Some(owners) = self.owners.get_mut(&name) {
+                owners.retain(|owner| owner != aor);
+                if owners.is_empty() {
+                    self.owners.remove(&name);
+                }
+            }
+            self.stale.insert(name);
         }
     }
 
@@ -164,50 +206,70 @@ impl CredentialBook {
         }
     }
 
-    /// The whole set, if it changed since it was asked for last.
-    pub(super) fn changed(&mut self) -> Option<Credentials> {
-        if !std::mem::take(&mut self.is_changed) {
+    /// What changed since it was asked for last.
+    pub(super) fn changed(&mut self) -> Option<CredentialChanges> {
+        if self.stale.is_empty() {
             return None;
         }
         let realm =
             self.realm.get_or_insert_with(|| self.users.keys().next().map_or_else(String::new, |aor| aor.domain().to_owned())).clone();
+        let mut accounts = Vec::with_capacity(self.stale.len());
+        let mut concerned: BTreeSet<Aor> = BTreeSet::new();
+        for name in std::mem::take(&mut self.stale) {
+            let owners = self.owners.get(&name).map_or(&[][..], Vec::as_slice);
+            let account = if let [owner] = owners { self.account(&name, owner, &realm) } else { None };
+            let is_usable = account.as_ref().is_some_and(|account| account.sha256.is_some() || self.md5 && account.md5.is_some());
+            concerned.extend(owners.iter().cloned());
+            set(&mut self.ambiguous, &name, owners.len() > 1);
+            if is_usable {
+                self.usable.insert(name.clone());
+            } else {
+                self.usable.remove(&name);
+            }
+            accounts.push((name.into(), account));
+        }
+        for aor in concerned {
+            let is_able = self.users.get(&aor).is_none_or(|user| user.names.iter().any(|name| self.usable.contains(name)));
+            set(&mut self.unable, &aor, !is_able);
+        }
         self.faults.retain(|fault| fault.code == CODE);
-        let mut owners: HashMap<&str, Vec<&Aor>> = HashMap::new();
-        for (aor, user) in &self.users {
-            for name in &user.names {
-                let aors = owners.entry(name).or_default();
-                if !aors.contains(&aor) {
-                    aors.push(aor);
-                }
-            }
+        let Self { ambiguous: names, owners, faults, .. } = self;
+        faults.extend(names.iter().filter_map(|name| Some(ambiguous(name, owners.get(name)?))));
+        let able = self.users.len() - self.unable.len();
+        self.faults.extend(self.unable.first().map(|unable| without_secret(unable, able, self.users.len())));
+        Some(CredentialChanges { realm, accounts })
+    }
+
+    /// What a username that stands for one user has to know.
+    fn account(&self, name: &str, aor: &Aor, realm: &str) -> Option<Account> {
+        let mut secrets = self.listed.get(name).cloned().unwrap_or_default();
+        if let Some(password) = self.users.get(aor).and_then(|user| user.password.as_deref()) {
+            secrets.sha256.get_or_insert_with(|| Ha1::new(Algorithm::Sha256, name, realm, password));
+            secrets.md5.get_or_insert_with(|| Ha1::new(Algorithm::Md5, name, realm, password));
         }
-        let mut credentials = Credentials::new(&realm);
-        let mut able: BTreeSet<&Aor> = BTreeSet::new();
-        for (name, aors) in owners {
-            let [aor] = aors.as_slice() else {
-                self.faults.push(ambiguous(name, &aors));
-                continue;
-            };
-            let mut secrets = self.listed.get(name).cloned().unwrap_or_default();
-            if let Some(password) = self.users.get(*aor).and_then(|user| user.password.as_deref()) {
-                secrets.sha256.get_or_insert_with(|| Ha1::new(Algorithm::Sha256, name, &realm, password));
-                secrets.md5.get_or_insert_with(|| Ha1::new(Algorithm::Md5, name, &realm, password));
-            }
-            if secrets.sha256.is_some() || self.md5 && secrets.md5.is_some() {
-                able.insert(*aor);
-            }
-            if secrets.sha256.is_some() || secrets.md5.is_some() {
-                credentials.insert(name, Account { aor: (*aor).clone(), sha256: secrets.sha256, md5: secrets.md5 });
-            }
-        }
-        self.faults
-            .extend(self.users.keys().find(|aor| !able.contains(aor)).map(|unable| without_secret(unable, able.len(), self.users.len())));
-        Some(credentials)
+        let is_there = secrets.sha256.is_some() || secrets.md5.is_some();
+        is_there.then(|| Account { aor: aor.clone(), sha256: secrets.sha256, md5: secrets.md5 })
     }
 
     pub(super) fn faults(&self) -> Vec<Fault> {
         self.faults.clone()
     }
+}
+
+/// Has a set hold something, or not.
+fn set<T: Ord + Clone>(all: &mut BTreeSet<T>, one: &T, is_in: bool) {
+    if is_in {
+        all.insert(one.clone());
+    } else {
+        all.remove(one);
+    }
+}
+
+/// The user names that stand for a user: the whole address, and the short one.
+pub(super) fn names(user: &Resolved) -> Vec<String> {
+    let configured = user.get(Setting::ACCOUNT_AUTH_USER).and_then(|decision| decision.values.first());
+    let short = configured.map_or_else(|| user.aor.user().to_owned(), ToString::to_string);
+    vec![user.aor.key().to_owned(), short]
 }
 
 fn password(object: &Object) -> Option<String> {
@@ -225,7 +287,7 @@ fn without_secret(example: &Aor, able: usize, users: usize) -> Fault {
     }
 }
 
-fn ambiguous(name: &str, aors: &[&Aor]) -> Fault {
+fn ambiguous(name: &str, aors: &[Aor]) -> Fault {
     let list: Vec<String> = aors.iter().map(ToString::to_string).collect();
     Fault {
         severity: Severity::Warning,
@@ -242,6 +304,7 @@ mod tests {
     use crate::directory::{LdifOptions, Source};
     use crate::policy::{Engine, PolicyConfig};
     use crate::runtime::explain;
+    use crate::subscription::Credentials;
 
     const USERS: &str = "dn: dc=corp\nobjectClass: domain\nobjectClass: dialcastPolicy\ndc: corp\n\
         dialcastSetting: sip.registrar = 10 0 sips:reg.corp.example\n\n\
@@ -259,7 +322,7 @@ mod tests {
         let mut engine = Engine::new(PolicyConfig::default());
         engine.load(snapshot);
         let mut book = CredentialBook::open(config).unwrap();
-        engine.users().for_each(|user| book.put(snapshot, user));
+        engine.users().for_each(|user| book.put(snapshot, &user));
         book
     }
 
@@ -267,7 +330,9 @@ mod tests {
     async fn a_new_password_counts_at_once() {
         let before = snapshot(USERS).await;
         let mut book = book(&AuthConfig { digest: true, ..AuthConfig::default() }, &before);
-        assert_eq!(book.changed().unwrap().len(), 2, "eva and eva@corp.example");
+        let mut known = Credentials::default();
+        known.change(book.changed().unwrap());
+        assert_eq!(known.len(), 2, "eva and eva@corp.example");
         assert!(book.changed().is_none());
         let told: Vec<String> = book.faults().iter().map(ToString::to_string).collect();
         assert!(told[0].contains("1 of 2 users have no secret, such as sip:jan@corp.example"), "{told:?}");
@@ -279,12 +344,17 @@ mod tests {
         for object in after.iter() {
             book.refresh(object);
         }
-        assert_eq!(book.changed().unwrap().len(), 2);
+        let changes = book.changed().unwrap();
+        // One password changed, and nobody else's was hashed again.
+        assert_eq!(changes.accounts.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["eva", "eva@corp.example"]);
+        known.change(changes);
+        assert_eq!(known.len(), 2);
         let without = snapshot(&USERS.replace("SIPIdentityPassword: before\n", "")).await;
         for object in without.iter() {
             book.refresh(object);
         }
-        assert!(book.changed().unwrap().is_empty());
+        known.change(book.changed().unwrap());
+        assert!(known.is_empty());
         assert_eq!(book.faults()[0].severity, Severity::Warning, "nobody can log in");
     }
 

@@ -9,19 +9,32 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{self, Config, Flags};
 use crate::directory::ldap::kerberos_environment;
-use crate::model::Fault;
+use crate::model::{Fault, Timestamp};
 
 pub mod check;
+mod companion;
+mod control;
 mod credentials;
 pub mod doctor;
 pub mod explain;
 mod faults;
+mod feeding;
+pub mod hold_commands;
+mod holds;
+mod kept;
 mod leisure;
+mod live;
 mod notifying;
+mod placing;
+pub mod plan;
+mod publishing;
+mod saving;
+pub mod schema;
 pub mod serve;
 mod state;
 mod stop;
 pub mod subscribe;
+pub mod watch;
 mod watching;
 
 /// What ends a command early: faults that the operator should repair, or an operation that failed.
@@ -92,6 +105,11 @@ fn complain(text: &str) {
 /// The process's environment variables that are text.
 fn environment() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// A moment for people.
+fn shown_time(milliseconds: u64) -> String {
+    crate::policy::rfc3339(Timestamp(milliseconds))
 }
 
 /// The configuration, and its warnings; the process is then one that can do what it says.

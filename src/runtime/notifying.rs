@@ -1,28 +1,41 @@
 //! The notifier's task: messages in, commands in, time in; messages out.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 
+use super::live::{self, Feed, Live};
 use super::until;
 
 use crate::document::Document;
 use crate::model::Aor;
 use crate::net::{Event, Net};
-use crate::subscription::{Credentials, Notifier, Reason};
+use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
+use crate::subscription::{Ask, CredentialChanges, Notifier, Reason, Waves};
 
 /// What the watcher says.
 pub(super) enum Command {
     /// These addresses have these documents now.
     Publish(Vec<(Aor, Document)>),
-    /// These have none any more: their users are gone.
-    Withdraw(Vec<Aor>),
+    /// These have none any more, since their users are gone; each has a farewell, the explicit empty profile.
+    Withdraw(Vec<(Aor, Document)>),
     /// These, and no others, are known and get no document for now.
     Withhold(HashSet<Aor>),
-    /// Who may log in.
-    Credentials(Credentials),
+    /// What is published from here on belongs to the change of this number, of which the directory spoke then.
+    Wave { number: u32, since: Instant },
+    /// As far as here.
+    WaveEnd,
+    /// What changed among those who may log in.
+    Credentials(CredentialChanges),
+    /// These resources have these documents for these spots: the answers to what the notifier asked.
+    PublishAt(Vec<(Resource, Spot, Document)>),
+    /// Which address is where, and what differs for there: one change, of which no phone hears twice.
+    Network(Arc<NetworkMap>, Vec<(Resource, Spot, Document)>),
+    /// Which devices there are.
+    Devices(HashSet<DeviceId>),
     /// The documents are complete: SUBSCRIBEs are answered from now on.
     Ready(oneshot::Sender<()>),
 }
@@ -39,14 +52,28 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 
 /// Runs until the watcher is gone; then tells the phones to subscribe again, and ends.
-pub(super) async fn run(mut notifier: Notifier, net: Net, mut events: mpsc::Receiver<Event>, commands: mpsc::Receiver<Command>) {
-    work(&mut notifier, &net, &mut events, commands).await;
+pub(super) async fn run(
+    mut notifier: Notifier,
+    net: Net,
+    mut events: mpsc::Receiver<Event>,
+    commands: mpsc::Receiver<Command>,
+    asks: mpsc::Sender<Ask>,
+    feed: Feed,
+) {
+    work(&mut notifier, &net, &mut events, commands, asks, Following::new(feed)).await;
     transmit(&mut notifier, &net).await;
     info!(counters = ?notifier.counters(), "the notifier has stopped");
     net.shutdown(CLOSE_MAX).await;
 }
 
-async fn work(notifier: &mut Notifier, net: &Net, events: &mut mpsc::Receiver<Event>, mut commands: mpsc::Receiver<Command>) {
+async fn work(
+    notifier: &mut Notifier,
+    net: &Net,
+    events: &mut mpsc::Receiver<Event>,
+    mut commands: mpsc::Receiver<Command>,
+    asks: mpsc::Sender<Ask>,
+    mut following: Following,
+) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut drained_by: Option<Instant> = None;
     loop {
@@ -68,24 +95,32 @@ async fn work(notifier: &mut Notifier, net: &Net, events: &mut mpsc::Receiver<Ev
                 }
             }
             command = commands.recv(), if drained_by.is_none() => if let Some(command) = command {
-                obey(notifier, command);
+                obey(notifier, &mut following, command);
             } else {
                 // A phone that comes back at once must not find this process, which is leaving, willing.
                 notifier.set_ready(false);
                 notifier.drain(Instant::now());
                 drained_by = Some(Instant::now() + DRAIN_MAX);
             },
+            // The watcher may be waiting for room among the commands: it is never waited for here.
+            permit = asks.reserve(), if drained_by.is_none() && notifier.has_asks() => {
+                // Without a watcher nobody answers, and nobody asks.
+                if let (Some(ask), Ok(permit)) = (notifier.poll_ask(), permit) {
+                    permit.send(ask);
+                }
+            }
             () = until(due) => {}
         }
         let now = Instant::now();
         notifier.handle_timeout(now);
+        following.look(now, notifier.waves());
         if drained_by.is_some_and(|by| by <= now || notifier.subscriptions() == 0) {
             break;
         }
     }
 }
 
-fn obey(notifier: &mut Notifier, command: Command) {
+fn obey(notifier: &mut Notifier, following: &mut Following, command: Command) {
     let now = Instant::now();
     match command {
         Command::Publish(documents) => {
@@ -94,16 +129,75 @@ fn obey(notifier: &mut Notifier, command: Command) {
             }
         }
         Command::Withdraw(aors) => {
-            for aor in aors {
-                notifier.withdraw(now, &aor, Reason::NoResource);
+            for (aor, farewell) in aors {
+                notifier.dismiss(now, &aor, Reason::NoResource, farewell);
             }
         }
+        Command::Wave { number, since } => {
+            following.since.insert(number, since);
+            notifier.waves().begin(now, number);
+        }
+        Command::WaveEnd => notifier.waves().end(),
         Command::Withhold(aors) => notifier.withhold(aors),
-        Command::Credentials(credentials) => notifier.set_credentials(credentials),
+        Command::Credentials(credentials) => notifier.change_credentials(credentials),
+        Command::PublishAt(documents) => {
+            for (resource, spot, document) in documents {
+                notifier.publish_at(now, &resource, &spot, document);
+            }
+        }
+        Command::Network(network, documents) => notifier.set_network(now, network, documents),
+        Command::Devices(devices) => notifier.set_devices(now, devices),
         Command::Ready(told) => {
             notifier.set_ready(true);
             // Nobody waits for it when the daemon is being stopped.
             let _ = told.send(());
+        }
+    }
+}
+
+/// Says how far changes have come.
+struct Following {
+    feed: Feed,
+    /// Of each change that is not over, when the directory spoke.
+    since: BTreeMap<u32, Instant>,
+    told_at: Option<Instant>,
+}
+
+/// While phones are being told, the feed says how far it is this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+impl Following {
+    const fn new(feed: Feed) -> Self {
+        Self { feed, since: BTreeMap::new(), told_at: None }
+    }
+
+    fn look(&mut self, now: Instant, waves: &mut Waves) {
+        if self.since.is_empty() {
+            return;
+        }
+        let is_time = self.told_at.is_none_or(|at| now.saturating_duration_since(at) >= PROGRESS_EVERY);
+        let (over, going) = waves.news(now, is_time);
+        for wave in over {
+            let since = self.since.remove(&wave.number).unwrap_or(wave.begun);
+            let told = live::phones(&wave, since, true);
+            if told.phones > 0 {
+                let took_ms = told.took_ms.unwrap_or(0);
+                info!(
+                    change = told.change,
+                    phones = told.phones,
+                    sent = told.sent,
+                    answered = told.answered,
+                    failed = told.failed,
+                    took_ms,
+                    "phones were told"
+                );
+            }
+            self.feed.tell(|| Live::Phones(told));
+        }
+        for wave in going {
+            self.told_at = Some(now);
+            let since = self.since.get(&wave.number).copied().unwrap_or(wave.begun);
+            self.feed.tell(|| Live::Phones(live::phones(&wave, since, false)));
         }
     }
 }
@@ -138,7 +232,9 @@ mod tests {
         while flood.try_send(Event::Received { path, bytes: b"\r\n".to_vec() }).is_ok() {}
         let (commands, commanded) = mpsc::channel(1);
         drop(commands);
-        work(&mut Notifier::new(NotifierConfig::default(), [0; 32]), &net, &mut events, commanded).await;
+        let (asks, _) = mpsc::channel(1);
+        let mut notifier = Notifier::new(NotifierConfig::default(), [0; 32]);
+        work(&mut notifier, &net, &mut events, commanded, asks, Following::new(Feed::new())).await;
         assert!(!events.is_empty());
     }
 }

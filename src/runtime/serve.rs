@@ -12,17 +12,21 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::credentials::CredentialBook;
+use super::live::Feed;
+use super::publishing::Publishing;
+use super::saving::Saving;
 use super::state::StateFile;
 use super::stop::interrupts;
-use super::watching::{Loaded, Watching};
-use super::{Failed, configuration, environment, notifying, tell, tokio_runtime};
+use super::watching::{Loaded, Parts, Watching};
+use super::{Failed, configuration, control, environment, feeding, notifying, tell, tokio_runtime};
 use crate::config::{Config, Flags, SAMPLE};
-use crate::directory::{self, Cookie, LdifOptions, Resume, Source};
+use crate::directory::{LdifOptions, Resume, Source};
 use crate::model::{Fault, Place, Severity};
 use crate::net::{Listen, Net, NetConfig, NetError};
-use crate::policy::Engine;
+use crate::policy::{Engine, Guard};
 use crate::sip::Transport;
-use crate::store::Snapshot;
+use crate::store::SweepGuard;
+use crate::store::saved::Saved;
 use crate::subscription::pacing::Quiet;
 use crate::subscription::{AuthMode, Notifier, NotifierConfig};
 use crate::telemetry;
@@ -33,8 +37,12 @@ const SAMPLE_TEXT: &str = include_str!("../../examples/corp.ldif");
 const REPORTS_MAX: usize = 1024;
 /// What a request may bring as its body, in octets: no body means anything to the notifier, and a datagram cannot hold more.
 const REQUEST_BODY_MAX: usize = 64 * 1024;
+/// Requests of clients that may wait.
+const REQUESTS_MAX: usize = 16;
 /// Messages to the notifier that may wait; each holds up to a few hundred documents.
 const COMMANDS_MAX: usize = 16;
+/// Questions of the notifier that may wait; it keeps the others.
+const ASKS_MAX: usize = 256;
 
 /// Runs until SIGINT or SIGTERM.
 ///
@@ -67,18 +75,33 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
     let (loaded, is_loaded) = oneshot::channel();
     let notifier = Notifier::new(notifier_config(&config, &listen), rand::rng().random());
-    let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded));
+    let live = Feed::new();
+    let (asks, asked) = mpsc::channel(ASKS_MAX);
+    let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded, asks, live.clone()));
+
+    let (requests, requested) = mpsc::channel(REQUESTS_MAX);
+    let control = listen_for_control(&config)?.map(|listening| tokio::spawn(control::serve(listening, requests, live.clone())));
 
     let kept = state.as_ref().and_then(last_good);
+    let (feed, again) = feeding::feed(source.clone(), config.guards.recheck);
     let engine = Engine::new(config.policy.clone());
-    let mut watching = Watching::new(engine, credentials, Quiet::new(config.quiet, config.quiet_max), commands, state, loaded);
+    let mut watching = Watching::new(Parts {
+        publishing: Publishing::new(engine, Guard::new(config.guards.users), credentials, commands),
+        quiet: Quiet::new(config.quiet, config.quiet_max),
+        guard: sweep_guard(&config),
+        saving: Saving::new(state),
+        again,
+        loaded,
+        live,
+        staging: config.staging,
+    });
     let mut resume = Resume::default();
-    if let Some((snapshot, kept)) = kept {
-        resume.known = Some(snapshot.iter().filter(|object| !object.glue).map(|object| object.id).collect());
-        resume.cookie = watching.resume(snapshot, kept).await;
+    if let Some(kept) = kept {
+        resume.known = Some(kept.snapshot.iter().filter(|object| !object.glue).map(|object| object.id).collect());
+        resume.cookie = watching.resume(kept).await;
     }
-    let mut watching = tokio::spawn(watching.run(received));
-    let mut feed = tokio::spawn(directory::go_on(source.clone(), resume, reports));
+    let mut watching = tokio::spawn(watching.run(received, requested, asked));
+    let mut feed = tokio::spawn(feeding::run(feed, resume, reports));
 
     let saying = async {
         if let Ok(loaded) = is_loaded.await {
@@ -100,12 +123,41 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
         )));
     }
     info!("stopping");
+    if let Some(control) = control {
+        control.abort();
+        let _ = control.await;
+    }
     feed.abort();
     let _ = feed.await;
     // The feed's end is the watcher's, which keeps the state; the watcher's end is the notifier's.
     watching.await.context("the watcher").map_err(Failed::Other)?;
     notifying.await.context("the notifier").map_err(Failed::Other)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the configuration says of lists.
+pub(super) fn sweep_guard(config: &Config) -> SweepGuard {
+    let guards = &config.guards;
+    SweepGuard { canaries: guards.canaries.clone(), objects_min: guards.objects_min, objects_percent: guards.objects_percent }
+}
+
+/// Opens the control socket. Where nobody asked for one and none can be had, phones are served all the same.
+fn listen_for_control(config: &Config) -> Result<Option<control::Listening>, Failed> {
+    let (path, is_wanted) = control::path(config, &environment());
+    match control::listen(&path) {
+        Ok(listening) => Ok(Some(listening)),
+        Err(error) if is_wanted => Err(Failed::Other(anyhow::Error::new(error).context(format!(
+            "open the control socket {}; name another place with control in the configuration (at most 100 octets)",
+            path.display()
+        )))),
+        Err(error) => {
+            warn!(
+                "no control socket at {} ({error}): `dialcast holds`, `release` and `watch` need one; control in the configuration names it",
+                path.display()
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// What to do about an address that the kernel refuses.
@@ -145,7 +197,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// The last good state; one that cannot be used is told, and the directory is read in full.
-fn last_good(state: &StateFile) -> Option<(Snapshot, Option<Cookie>)> {
+fn last_good(state: &StateFile) -> Option<Saved> {
     match state.load() {
         Ok(kept) => kept,
         Err(error) => {

@@ -10,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::directory::Cookie;
-use crate::store::{Snapshot, saved};
+use crate::store::Snapshot;
+use crate::store::saved::{self, Saved};
 
 /// Where the state of one directory is kept.
 #[derive(Debug, Clone)]
@@ -54,13 +55,18 @@ pub(crate) enum StateError {
     },
 }
 
+/// What the files of a directory are called.
+fn name_of(source: &str) -> String {
+    let digest = Sha256::digest(source.as_bytes());
+    digest.iter().take(6).fold(String::from("directory-"), |name, byte| format!("{name}{byte:02x}"))
+}
+
 impl StateFile {
     /// The file for a directory; `source` names it (its URL): the state of one is never taken for another's.
     pub(crate) fn open(dir: &Path, source: &str) -> Result<Self, StateError> {
         let failed = |source| StateError::Folder { path: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(failed)?;
-        let digest = Sha256::digest(source.as_bytes());
-        let name = digest.iter().take(6).fold(String::from("directory-"), |name, byte| format!("{name}{byte:02x}"));
+        let name = name_of(source);
         // Two writers would each rename their own over the other's, or write into one file.
         let lock = OpenOptions::new()
             .write(true)
@@ -77,15 +83,27 @@ impl StateFile {
         Ok(Self { path: dir.join(format!("{name}.state")), source: source.to_owned(), _lock: Arc::new(lock) })
     }
 
+    /// The state of a directory that a daemon may be keeping at this moment: read, and nothing else.
+    pub(crate) fn peek(dir: &Path, source: &str) -> Result<Option<Saved>, StateError> {
+        let path = dir.join(format!("{}.state", name_of(source)));
+        let failed = |source| StateError::Read { path: path.clone(), source };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        saved::read(&mut BufReader::new(file), source).map(Some).map_err(|error| failed(io::Error::other(error)))
+    }
+
     /// The state that was kept, or `None` when there is none yet.
-    pub(crate) fn load(&self) -> Result<Option<(Snapshot, Option<Cookie>)>, StateError> {
+    pub(crate) fn load(&self) -> Result<Option<Saved>, StateError> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StateError::Read { path: self.path.clone(), source }),
         };
         match saved::read(&mut BufReader::new(file), &self.source) {
-            Ok((snapshot, cookie)) => Ok(Some((snapshot, cookie))),
+            Ok(saved) => Ok(Some(saved)),
             Err(source) => {
                 let aside = self.path.with_extension("damaged");
                 // If it cannot even be set aside, the next save replaces it.
@@ -95,21 +113,21 @@ impl StateFile {
         }
     }
 
-    /// Keeps a state and its cookie. A crash at any moment leaves the old file or the new one, whole.
-    pub(crate) fn save(&self, snapshot: &Snapshot, cookie: Option<&Cookie>) -> Result<(), StateError> {
+    /// Keeps a state with its cookie and its companion. A crash at any moment leaves the old file or the new one, whole.
+    pub(crate) fn save(&self, snapshot: &Snapshot, cookie: Option<&Cookie>, companion: io::Result<Vec<u8>>) -> Result<(), StateError> {
         let aside = self.path.with_extension("new");
-        self.write(&aside, snapshot, cookie).map_err(|source| {
+        companion.and_then(|companion| self.write(&aside, snapshot, cookie, &companion)).map_err(|source| {
             // On a full disk half a file would only be in the way.
             let _ = fs::remove_file(&aside);
             StateError::Write { path: self.path.clone(), source }
         })
     }
 
-    fn write(&self, aside: &Path, snapshot: &Snapshot, cookie: Option<&Cookie>) -> io::Result<()> {
+    fn write(&self, aside: &Path, snapshot: &Snapshot, cookie: Option<&Cookie>, companion: &[u8]) -> io::Result<()> {
         // Attribute values may be secrets: readable by the daemon's account only.
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(aside)?;
         let mut out = BufWriter::new(file);
-        saved::write(&mut out, snapshot, cookie, &self.source)?;
+        saved::write(&mut out, snapshot, cookie, companion, &self.source)?;
         out.flush()?;
         out.get_ref().sync_all()?;
         fs::rename(aside, &self.path)?;

@@ -10,10 +10,12 @@
 mod change;
 mod dense;
 mod groups;
+mod guard;
 mod membership;
 mod name;
 mod object;
 mod place;
+mod primary;
 mod refresh;
 mod restore;
 pub mod saved;
@@ -27,6 +29,7 @@ mod writer;
 
 pub use change::{Change, ChangeSet};
 pub use groups::Member;
+pub use guard::{Quarantine, Suspicion, SweepGuard};
 pub use object::Object;
 pub use snapshot::Snapshot;
 pub use writer::{Applied, Store};

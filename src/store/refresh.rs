@@ -39,6 +39,8 @@ pub(crate) struct Batch {
     pub(crate) sweep: bool,
     /// Whether it comes of a refresh: the groups in it are read anew, equal or not.
     pub(crate) list: bool,
+    /// Everything that goes, where that is decided already.
+    pub(crate) doomed: Option<BTreeSet<ObjectId>>,
 }
 
 impl Refresh {
@@ -88,11 +90,12 @@ impl Batch {
     /// The order: what is gone goes; what moves is taken out, so that no stale name is found; then the entries are placed from
     /// the top down, so that each finds its parent. Whatever is not told stays with its parent, by id. `names` are the
     /// attribute names that all entries share.
-    pub(crate) fn apply(self, tree: &mut Tree, names: &mut Names) -> (Work, BTreeSet<ObjectId>) {
+    pub(crate) fn apply(mut self, tree: &mut Tree, names: &mut Names) -> (Work, BTreeSet<ObjectId>) {
         let mut work = Work::default();
         let old = tree.clone();
         let told: BTreeSet<ObjectId> = self.entries.iter().map(|entry| entry.id).collect();
-        self.remove(tree, &old, &told, &mut work);
+        let gone = self.doomed.take().unwrap_or_else(|| self.doomed(&old, &told));
+        remove(tree, &old, &gone, &told, &mut work);
         let mut out = BTreeSet::new();
         let mut entries = Vec::with_capacity(self.entries.len());
         for entry in self.entries {
@@ -112,7 +115,8 @@ impl Batch {
         (work, if self.list { told } else { BTreeSet::new() })
     }
 
-    fn remove(&self, tree: &mut Tree, old: &Tree, told: &BTreeSet<ObjectId>, work: &mut Work) {
+    /// Everything that goes: what is said to be gone with what hangs below, and in a sweep whatever is not named.
+    pub(crate) fn doomed(&self, old: &Tree, told: &BTreeSet<ObjectId>) -> BTreeSet<ObjectId> {
         let survives = |id: ObjectId| told.contains(&id) || self.kept.contains(&id);
         let mut gone = BTreeSet::new();
         if self.sweep {
@@ -127,30 +131,48 @@ impl Batch {
                 open.extend(old.children(id));
             }
         }
-        for id in &gone {
-            tree.remove(*id, work);
-        }
-        // Entries that are there although the one above went: it cannot be seen, and glue stands in for it.
-        let stays = |id: &ObjectId| !gone.contains(id) && !told.contains(id);
-        let orphans: Vec<ObjectId> = gone.iter().flat_map(|id| old.children(*id)).filter(stays).collect();
-        for id in orphans {
-            tree.detach(id, work);
-            let mut levels = Vec::new();
-            let above = old.ancestors(id).find(|above| {
-                let there = !gone.contains(&above.id);
-                if !there {
-                    levels.push(above.rdn.clone());
-                }
-                there
-            });
-            match above {
-                Some(above) => {
-                    let parent = levels.iter().rev().fold(above.id, |at, rdn| tree.child_or_glue(at, rdn, work));
-                    tree.edit(id, work, |object| object.parent = Some(parent));
-                    tree.link(id, work);
-                }
-                None => tree.attach(id, &old.dn(id).unwrap_or_default(), work),
+        gone
+    }
+
+    /// These objects and what hangs below them, except what is named.
+    pub(crate) fn below(&self, old: &Tree, ids: impl Iterator<Item = ObjectId>) -> BTreeSet<ObjectId> {
+        let named: BTreeSet<ObjectId> = self.entries.iter().map(|entry| entry.id).collect();
+        let mut found = BTreeSet::new();
+        let mut open: Vec<ObjectId> = ids.collect();
+        while let Some(id) = open.pop() {
+            if !named.contains(&id) && !self.kept.contains(&id) && found.insert(id) {
+                open.extend(old.children(id));
             }
+        }
+        found
+    }
+}
+
+/// Takes objects out of the tree.
+fn remove(tree: &mut Tree, old: &Tree, gone: &BTreeSet<ObjectId>, told: &BTreeSet<ObjectId>, work: &mut Work) {
+    for id in gone {
+        tree.remove(*id, work);
+    }
+    // Entries that are there although the one above went: it cannot be seen, and glue stands in for it.
+    let stays = |id: &ObjectId| !gone.contains(id) && !told.contains(id);
+    let orphans: Vec<ObjectId> = gone.iter().flat_map(|id| old.children(*id)).filter(stays).collect();
+    for id in orphans {
+        tree.detach(id, work);
+        let mut levels = Vec::new();
+        let above = old.ancestors(id).find(|above| {
+            let there = !gone.contains(&above.id);
+            if !there {
+                levels.push(above.rdn.clone());
+            }
+            there
+        });
+        match above {
+            Some(above) => {
+                let parent = levels.iter().rev().fold(above.id, |at, rdn| tree.child_or_glue(at, rdn, work));
+                tree.edit(id, work, |object| object.parent = Some(parent));
+                tree.link(id, work);
+            }
+            None => tree.attach(id, &old.dn(id).unwrap_or_default(), work),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The one writer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::guard::{Quarantine, Suspicion, SweepGuard, Verdict};
 use super::refresh::{Batch, Refresh};
 use super::{ChangeSet, Snapshot, membership, whole};
 use crate::directory::{Cookie, Entry, Event};
@@ -19,10 +20,14 @@ use crate::model::{Fault, Names, ObjectId, Place, Severity, Timestamp};
 ///   Entries that moved out before were told before, and are no longer below.
 /// - In a refresh `Delete` takes what hung below too, except entries that the refresh names. With `sweep`, whatever the
 ///   refresh did not name goes, and nothing else; an entry kept below one that went hangs below glue.
+/// - With a guard ([`Store::guarded`]) what a list would make vanish may be quarantined instead. A quarantined object stays as it
+///   was until it is told again, until it is said to be gone by itself, or until [`Store::release`].
 #[derive(Debug, Default)]
 pub struct Store {
     live: Snapshot,
     refresh: Option<Refresh>,
+    guard: Option<SweepGuard>,
+    quarantine: Option<Quarantine>,
     cookie: Option<Cookie>,
     /// The names of attributes, shared by all entries. There are as many as the schema has, and feeds ask for few.
     names: Names,
@@ -37,6 +42,8 @@ pub struct Applied {
     pub checkpoint: Option<Cookie>,
     /// What was wrong with the event.
     pub faults: Vec<Fault>,
+    /// A first list that was not believed, and why: still nothing is known.
+    pub refused: Option<Suspicion>,
 }
 
 /// The most faults that one event reports: a list of a million wrong entries must not become a million messages.
@@ -51,6 +58,26 @@ impl Store {
     /// A store that goes on from a saved state.
     pub fn resume(snapshot: Snapshot, cookie: Option<Cookie>) -> Self {
         Self { live: snapshot, cookie, ..Self::default() }
+    }
+
+    /// The same store, which does not take every list at its word.
+    #[must_use]
+    pub fn guarded(self, guard: SweepGuard, quarantine: Option<Quarantine>) -> Self {
+        let quarantine = quarantine.and_then(|held| held.only(|id| self.live.get(id).is_some()));
+        Self { guard: Some(guard), quarantine, ..self }
+    }
+
+    /// What stays although the directory does not name it.
+    pub const fn quarantine(&self) -> Option<&Quarantine> {
+        self.quarantine.as_ref()
+    }
+
+    /// Lets everything go that is quarantined, except what was told since and hangs below.
+    pub fn release(&mut self, at: Timestamp) -> Applied {
+        let Some(Quarantine { objects, .. }) = self.quarantine.take() else { return Applied::default() };
+        let below = objects.iter().flat_map(|id| self.live.subtree(*id)).filter(|object| !object.glue).map(|object| object.id);
+        let kept = below.filter(|id| !objects.contains(id)).collect();
+        self.merge(Batch { gone: objects.into_iter().collect(), kept, ..Batch::default() }, at)
     }
 
     /// The state now. Until the first refresh is complete it is empty, and says that it is incomplete.
@@ -98,7 +125,7 @@ impl Store {
             // A cookie in the middle of a list describes no state; outside of a list, unchanged is no news.
             (Event::Checkpoint(_), Some(_)) | (Event::InitKeep(_), None) => Applied::default(),
             (Event::Apply(entry) | Event::InitApply(entry), None) => self.one(entry, at),
-            (Event::Delete(id), None) => self.merge(Batch { gone: vec![id], ..Batch::default() }, at),
+            (Event::Delete(id), None) => self.delete(id, at),
             (Event::Checkpoint(cookie), None) => {
                 self.cookie = Some(cookie.clone());
                 Applied { checkpoint: Some(cookie), ..Applied::default() }
@@ -121,11 +148,59 @@ impl Store {
             };
             return Applied { faults: vec![fault], ..Applied::default() };
         }
+        self.told(&BTreeSet::from([entry.id]));
         self.merge(Batch { entries: vec![entry], ..Batch::default() }, at)
     }
 
+    /// A live deletion counts, also of what is quarantined; but a canary does not go just so.
+    fn delete(&mut self, id: ObjectId, at: Timestamp) -> Applied {
+        if let Some(dn) = self.guard.as_ref().and_then(|guard| guard.canary_below(&self.live, id)) {
+            let why = Suspicion::Canary { dn: dn.clone() };
+            let objects = self.live.subtree(id).filter(|object| !object.glue).map(|object| object.id).collect();
+            self.hold(Quarantine { why, objects });
+            return Applied::default();
+        }
+        if self.quarantine.is_some() {
+            let gone: BTreeSet<ObjectId> = self.live.subtree(id).map(|object| object.id).collect();
+            self.told(&gone);
+        }
+        self.merge(Batch { gone: vec![id], ..Batch::default() }, at)
+    }
+
+    /// These were told, one way or the other.
+    fn told(&mut self, ids: &BTreeSet<ObjectId>) {
+        self.quarantine = self.quarantine.take().and_then(|held| held.only(|id| !ids.contains(&id)));
+    }
+
+    fn hold(&mut self, more: Quarantine) {
+        match &mut self.quarantine {
+            Some(held) => {
+                held.objects.extend(more.objects);
+                held.why = more.why;
+            }
+            none => *none = Some(more),
+        }
+    }
+
     fn finish(&mut self, refresh: Refresh, sweep: bool, cookie: Option<Cookie>, at: Timestamp) -> Applied {
-        let (batch, unknown) = refresh.into_batch(sweep, &self.live);
+        let (mut batch, unknown) = refresh.into_batch(sweep, &self.live);
+        if let Some(guard) = &self.guard {
+            if !self.live.complete && !(sweep && unknown.is_empty()) {
+                return Applied { refused: Some(Suspicion::Partial), ..Applied::default() };
+            }
+            let verdict = guard.judge(&mut batch, &self.live, self.quarantine.as_ref());
+            if let Verdict::Refused(why) = verdict {
+                return Applied { refused: Some(why), ..Applied::default() };
+            }
+            if self.quarantine.is_some() {
+                let mut told: BTreeSet<ObjectId> = batch.entries.iter().map(|entry| entry.id).collect();
+                told.extend(batch.doomed.iter().flatten());
+                self.told(&told);
+            }
+            if let Verdict::Held(more) = verdict {
+                self.hold(more);
+            }
+        }
         self.live.complete = true;
         self.cookie.clone_from(&cookie);
         let mut applied = Applied { checkpoint: cookie, ..self.merge(batch, at) };
@@ -157,7 +232,7 @@ impl Store {
         let lasted = |(_, older): &&(ObjectId, ObjectId)| displaced(&self.live, *older) && !displaced(&before, *older);
         let clashes: BTreeMap<ObjectId, ObjectId> = work.clashes.iter().filter(lasted).map(|(newer, older)| (*older, *newer)).collect();
         let faults = clashes.into_iter().take(FAULTS_MAX).map(|(older, newer)| name_taken(&self.live, newer, older)).collect();
-        Applied { changes: self.live.seal(&before, &work.touched, pairs, at), checkpoint: None, faults }
+        Applied { changes: self.live.seal(&before, &work.touched, pairs, at), faults, ..Applied::default() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::credentials::Credentials;
+use super::credentials::{CredentialChanges, Credentials};
 use super::nonce::{Freshness, Nonces};
 use crate::model::Aor;
 use crate::sip::Message;
@@ -42,6 +42,10 @@ impl Gate {
 
     pub(super) fn set_credentials(&mut self, credentials: Credentials) {
         self.credentials = credentials;
+    }
+
+    pub(super) fn change_credentials(&mut self, changes: CredentialChanges) {
+        self.credentials.change(changes);
     }
 
     /// Looks at the credentials of a request. `now_s`: seconds since the notifier began.

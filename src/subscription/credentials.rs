@@ -12,6 +12,15 @@ pub struct Credentials {
     accounts: HashMap<Box<str>, Account>,
 }
 
+/// What changed among the accounts: one new password among a million is one account.
+#[derive(Debug)]
+pub struct CredentialChanges {
+    /// The realm. Another one than before has none of the accounts of before.
+    pub realm: String,
+    /// By their usernames; without an account: it is gone.
+    pub accounts: Vec<(Box<str>, Option<Account>)>,
+}
+
 /// One account. `Debug` shows no secret.
 #[derive(Debug)]
 pub struct Account {
@@ -37,6 +46,24 @@ impl Credentials {
     /// Adds an account under its username, or replaces it.
     pub fn insert(&mut self, username: &str, account: Account) {
         self.accounts.insert(username.into(), account);
+    }
+
+    /// Takes an account away.
+    pub fn remove(&mut self, username: &str) {
+        self.accounts.remove(username);
+    }
+
+    /// Takes what changed.
+    pub fn change(&mut self, changes: CredentialChanges) {
+        if self.realm != changes.realm {
+            *self = Self::new(&changes.realm);
+        }
+        for (username, account) in changes.accounts {
+            match account {
+                Some(account) => drop(self.accounts.insert(username, account)),
+                None => self.remove(&username),
+            }
+        }
     }
 
     /// How many accounts there are.

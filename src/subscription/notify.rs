@@ -13,6 +13,7 @@ use super::notifier::Notifier;
 use super::phase::{Effect, Input, Phase};
 use super::reason::Reason;
 use super::table::{Subscription, SubscriptionId, Table, Way};
+use super::wave::Left;
 use crate::sip::transaction::{SendError, Target, Transmit};
 use crate::sip::{Message, Method, Transport, check_response};
 
@@ -30,6 +31,12 @@ impl Notifier {
         let Some(subscription) = self.table.get_mut(id) else { return };
         let (next, effect) = subscription.phase.step(input, suspend);
         subscription.phase = next;
+        // It had the document already; or it is lost to the wave.
+        match next {
+            Phase::Calm if input == Input::Settled => self.waves.leave(std::mem::take(&mut subscription.wave), Left::Overtaken, None),
+            Phase::Suspended | Phase::Gone => self.waves.leave(std::mem::take(&mut subscription.wave), Left::Failed, None),
+            _ => {}
+        }
         match effect {
             Effect::Queue if !subscription.queued.paced && !subscription.queued.first => {
                 subscription.queued.paced = true;
@@ -50,6 +57,13 @@ impl Notifier {
             }
             Effect::Remove => self.table.remove(id),
         }
+        // RFC 6665 §4.2.2, RFC 6080 §5.3: the explicit empty profile has arrived, and with it there is nothing more to tell.
+        if next == Phase::Calm
+            && matches!(input, Input::Accepted | Input::Settled)
+            && let Some(reason) = self.table.with_record(id).and_then(|(_, record)| record.leaving)
+        {
+            self.end(now, id, reason);
+        }
     }
 
     /// Ends a subscription.
@@ -66,8 +80,11 @@ impl Notifier {
     pub(super) fn is_ready(&mut self, id: SubscriptionId) -> bool {
         self.table.with_record(id).is_some_and(|(subscription, record)| match subscription.phase {
             Phase::ReadyLast => true,
+            // It waits for what belongs to where it is.
+            Phase::Ready if subscription.waits_until.is_some() => false,
             Phase::Ready => {
-                subscription.forced || record.document.as_ref().is_some_and(|document| subscription.holds != Some(document.etag))
+                subscription.forced
+                    || record.document_at(subscription.spot.as_deref()).is_some_and(|document| subscription.holds != Some(document.etag))
             }
             _ => false,
         })
@@ -97,12 +114,12 @@ impl Notifier {
     }
 
     fn notify(&mut self, now: Instant, id: SubscriptionId, is_last: bool) -> Option<Transmit> {
-        let Self { table, scratch, config, clients, rng, counters, .. } = self;
+        let Self { table, scratch, config, clients, rng, counters, waves, .. } = self;
         let (subscription, record) = table.with_record(id)?;
         subscription.forced = false;
         subscription.local_cseq += 1;
         // RFC 6665 §4.1.2.3: the last NOTIFY of a subscription need not bring the state; that of a fetch is all there is.
-        let document = record.document.as_ref().filter(|_| !is_last || subscription.is_fetch);
+        let document = record.document_at(subscription.spot.as_deref()).filter(|_| !is_last || subscription.is_fetch);
         subscription.flying = document.map(|document| document.etag);
         let state = if is_last {
             State::Terminated { reason: subscription.reason.as_str() }
@@ -150,6 +167,9 @@ impl Notifier {
             Arc::from(scratch.as_slice())
         });
         counters.notified += u64::from(sent.is_ok());
+        if sent.is_ok() && document.is_some() {
+            waves.sent(subscription.wave);
+        }
         sent.ok()
     }
 
@@ -170,9 +190,12 @@ impl Notifier {
         match status {
             200..300 => {
                 self.counters.accepted += 1;
-                if let Some(subscription) = self.table.get_mut(id) {
+                if let Some((subscription, record)) = self.table.with_record(id) {
                     subscription.failures = 0;
                     subscription.holds = subscription.flying.take().or(subscription.holds);
+                    if subscription.holds == record.document.as_ref().map(|document| document.etag) {
+                        self.waves.leave(std::mem::take(&mut subscription.wave), Left::Answered, Some(now));
+                    }
                     // RFC 3261 §12.2.1.2, RFC 6665 §4.4.1: NOTIFY refreshes the target, and so does its 2xx. A Contact that leads nowhere
                     // changes nothing.
                     if let Ok(Some(contact)) = response.contact() {
@@ -270,7 +293,7 @@ impl Notifier {
         if subscription.phase.is_ending() {
             return;
         }
-        let due = retry_at.map_or(subscription.expires_at, |retry_at| retry_at.min(subscription.expires_at));
+        let due = [retry_at, subscription.waits_until].into_iter().flatten().fold(subscription.expires_at, Instant::min);
         if subscription.timer_at.is_none_or(|at| due < at) {
             subscription.timer_at = Some(due);
             self.timers.push(due, id);
@@ -293,6 +316,13 @@ impl Notifier {
             // RFC 6665 §4.2.1.4, §4.4.1: not refreshed in time.
             self.counters.expired += 1;
             return self.end(now, id, Reason::Timeout);
+        }
+        if subscription.waits_until.is_some_and(|until| until <= now) {
+            // RFC 6665 §4.2.2: a NOTIFY may come without the state. RFC 6080 §5.3.2: it then tells the phone nothing.
+            subscription.waits_until = None;
+            self.counters.waited_in_vain += 1;
+            self.step(now, id, Input::Subscribed);
+            return self.arm(id);
         }
         if subscription.phase == Phase::Waiting && subscription.retry_at.is_some_and(|retry_at| retry_at <= now) {
             subscription.retry_at = None;

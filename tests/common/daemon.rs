@@ -81,12 +81,14 @@ pub struct Serve {
     directory: String,
     config: String,
     state: Option<std::path::PathBuf>,
+    staging: bool,
+    listen: Vec<String>,
 }
 
 impl Serve {
     /// On this directory (`ldif:…`, `ldap://…`).
     pub fn on(directory: impl Into<String>) -> Self {
-        Self { directory: directory.into(), config: String::new(), state: None }
+        Self { directory: directory.into(), config: String::new(), state: None, staging: false, listen: Vec::new() }
     }
 
     /// Adds TOML to its configuration.
@@ -102,8 +104,27 @@ impl Serve {
         self
     }
 
+    /// Listens there too (`udp:[::1]:PORT`).
+    pub fn listen(mut self, listen: &str) -> Self {
+        self.listen.push(listen.to_owned());
+        self
+    }
+
+    /// Sends nothing.
+    pub fn staging(mut self) -> Self {
+        self.staging = true;
+        self
+    }
+
     /// Starts it on a free port, and waits until it answers phones.
     pub fn start(self) -> Daemon {
+        let daemon = self.spawn();
+        daemon.lines.wait("the daemon is ready", 0, PATIENCE, |line| line.contains("ready"));
+        daemon
+    }
+
+    /// Starts it on a free port.
+    pub fn spawn(self) -> Daemon {
         let dir = TempDir::new().unwrap();
         let config = dir.path().join("dialcast.toml");
         std::fs::write(&config, &self.config).unwrap();
@@ -111,16 +132,18 @@ impl Serve {
         let mut command = dialcast();
         command.args(["serve", "--json", "--directory", &self.directory, "--config"]).arg(&config);
         command.args([format!("--listen=udp:{address}"), format!("--listen=tcp:{address}")]);
+        command.args(self.listen.iter().map(|listen| format!("--listen={listen}")));
         if let Some(state) = &self.state {
             command.arg("--state").arg(state);
+        }
+        if self.staging {
+            command.arg("--staging");
         }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = Lines::default();
         lines.collect(child.stdout.take().unwrap());
         lines.collect(child.stderr.take().unwrap());
-        let daemon = Daemon { child, lines, address, dir };
-        daemon.lines.wait("the daemon is ready", 0, PATIENCE, |line| line.contains("ready"));
-        daemon
+        Daemon { child, lines, address, dir }
     }
 }
 
@@ -137,6 +160,12 @@ pub struct Daemon {
 impl Daemon {
     pub fn start(directory: impl Into<String>) -> Self {
         Serve::on(directory).start()
+    }
+
+    /// Ends it at once (SIGKILL), as a crash does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Ends it in good order; it must say so with exit code 0.

@@ -15,6 +15,7 @@
 //! slapd.search("dc=corp,dc=example", "(objectClass=*)", &["1.1"]);  // LDIF text, ldapsearch -LLL
 //! slapd.kill();               // SIGKILL            slapd.stop();  // SIGTERM, waits          slapd.restart();  // same port, same data
 //! slapd.slapadd(LDIF, &["-w"]);                       // into the files, while it is stopped
+//! slapd.access("access to * by * read");   // other access rules, and a restart
 //! slapd.pause(); slapd.resume();                      // SIGSTOP, SIGCONT: the connection stands, nothing answers
 //! ```
 //!
@@ -150,6 +151,7 @@ impl Setup {
         )
         .unwrap();
         text.push_str(&self.database);
+        writeln!(text, "{ACCESS}").unwrap();
         writeln!(text, "overlay syncprov\nsyncprov-checkpoint 100 10").unwrap();
         if self.session_log > 0 {
             writeln!(text, "syncprov-sessionlog {}", self.session_log).unwrap();
@@ -157,6 +159,9 @@ impl Setup {
         text
     }
 }
+
+/// Where [`Slapd::access`] puts its rules.
+const ACCESS: &str = "# access";
 
 /// A running (or stopped) slapd.
 pub struct Slapd {
@@ -296,6 +301,16 @@ impl Slapd {
         let mut slapadd = Command::new("slapadd");
         slapadd.args(arguments).arg("-f").arg(self.dir.path().join("slapd.conf")).arg("-l").arg(&ldif);
         run(&mut slapadd, "");
+    }
+
+    /// Starts it again with these access rules (`access to … by …` lines), in the place of those before; none: everybody reads.
+    pub fn access(&mut self, rules: &str) {
+        let path = self.dir.path().join("slapd.conf");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = text.split_once(ACCESS).unwrap();
+        let (_, after) = rest.split_once("overlay syncprov").unwrap();
+        std::fs::write(&path, format!("{before}{ACCESS}\n{rules}\noverlay syncprov{after}")).unwrap();
+        self.restart();
     }
 
     /// Freezes it (SIGSTOP): its connections stand, and nothing answers.

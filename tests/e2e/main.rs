@@ -14,7 +14,10 @@ mod common;
 
 mod fanout;
 mod faults;
+mod guards;
 mod linphone;
 mod outage;
+mod places;
+mod plan;
 mod sample;
 mod tour;

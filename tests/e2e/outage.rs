@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::common::daemon::{Daemon, Serve};
-use crate::common::document::{servers, value};
+use crate::common::document::{is_empty, servers, value};
 use crate::common::organisation::{addresses, sample, users};
 use crate::common::relay::Relay;
 use crate::common::sipp::{Phones, Wire};
@@ -91,12 +91,13 @@ fn changed_while_cut_off(mut slapd: Slapd, restart: bool) {
     let got = phones.since(mark);
     for user in &everybody {
         let notifies = &got[user];
-        let (last, wanted) = (notifies.last().unwrap(), if gone.contains(user) { 1 } else { 1 + usize::from(changed.contains(user)) });
+        let (last, wanted) = (notifies.last().unwrap(), if gone.contains(user) { 2 } else { 1 + usize::from(changed.contains(user)) });
         assert_eq!(notifies.len(), wanted, "{user}: {notifies:#?}");
         if gone.contains(user) {
             assert!(last.state.starts_with("terminated") && last.state.contains("noresource"), "{}", last.state);
-            // Never an empty profile: it would tell the phone to forget everything (RFC 6080 §5.3.2).
+            // An explicit empty profile tells the phone to forget everything (RFC 6080 §5.3.2), and then there is nothing more to tell.
             assert_eq!(last.body, "");
+            assert!(is_empty(&notifies[0].body) && notifies[0].state.starts_with("active"), "{}", notifies[0].body);
         } else {
             assert!(last.state.starts_with("active"), "{user}: {}", last.state);
         }

@@ -109,7 +109,7 @@ impl Case {
         for (kind, users) in [
             ("gone", pick(outcome, |change| if let UserChange::Gone { aor, .. } = change { Some(aor.user().to_owned()) } else { None })),
             ("withheld", pick(outcome, |change| if let UserChange::Withheld { user, .. } = change { Some(name(*user)) } else { None })),
-            ("changed", pick(outcome, |change| if let UserChange::Resolved(r) = change { Some(name(r.user)) } else { None })),
+            ("changed", pick(outcome, |change| if let UserChange::Resolved { now, .. } = change { Some(name(now.user)) } else { None })),
         ] {
             if !users.is_empty() {
                 let mut users = users;

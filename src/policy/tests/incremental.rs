@@ -11,6 +11,8 @@ use crate::directory::Event;
 use crate::model::{Aor, ObjectId};
 use crate::policy::catalogue::Setting;
 use crate::policy::engine::Standing;
+use crate::policy::engine::resolve;
+use crate::policy::personal::Orders;
 use crate::policy::resolve::is_server_list;
 use crate::policy::{Answer, Decision, DeviceId, Engine, Here, Outcome, Resolved, Resource, Spot, UserChange, Withholding};
 use crate::store::ChangeSet;
@@ -292,7 +294,8 @@ pub(super) fn answer(engine: &Engine) -> BTreeMap<ObjectId, String> {
         resolved.iter().map(line).collect::<String>()
     };
     let user = |(id, user): (&ObjectId, &crate::policy::engine::User)| {
-        let resolved = user.resolved.as_ref().map(|resolved| format!("{}\n{}", resolved.aor, settings(resolved)));
+        let resolved = resolve(engine, *id, &mut Orders::default()).map(|resolved| format!("{}\n{}", resolved.aor, settings(&resolved)));
+        assert_eq!(user.aor.is_some(), resolved.is_some());
         (*id, format!("{:?} {}", user.standing, resolved.unwrap_or_default()))
     };
     engine.users.iter().map(user).collect()
@@ -301,7 +304,7 @@ pub(super) fn answer(engine: &Engine) -> BTreeMap<ObjectId, String> {
 /// Holds that an engine says of everybody what the rules say.
 fn obey(engine: &Engine, directory: &Directory) {
     for resolved in engine.users() {
-        obey_at(directory, resolved, Spot::default());
+        obey_at(directory, &resolved, Spot::default());
     }
 }
 
@@ -340,6 +343,7 @@ fn spots(engine: &Engine, resource: &Resource) -> BTreeSet<Spot> {
 fn told(answer: &Answer) -> String {
     let line = |setting: Setting, d: &Decision| format!("{setting} {:?} {:?} {:?}\n", d.values, d.source.layer, d.source.object);
     match answer {
+        Answer::Disabled(aor) => format!("{aor} is disabled"),
         Answer::User(resolved) => resolved.iter().map(|(setting, d)| line(setting, d)).collect(),
         Answer::Part(part) => part.iter().map(|(setting, d)| line(*setting, d)).collect(),
     }
@@ -357,13 +361,14 @@ fn follow(told: &mut Told, outcome: &Outcome, engine: &Engine) {
     let Told { published: told, withheld } = told;
     for change in &outcome.users {
         match change {
-            UserChange::Gone { aor, user } => {
+            UserChange::Disabled { now, .. } => drop(told.remove(&now.aor)),
+            UserChange::Gone { aor, user, .. } => {
                 assert_eq!(told.remove(aor).map(|resolved| resolved.user), Some(*user), "gone, but never told");
             }
-            UserChange::Withheld { user, why } => {
+            UserChange::Withheld { user, why, .. } => {
                 assert_ne!(withheld.insert(*user, why.clone()).as_ref(), Some(why), "told twice: {why}");
             }
-            UserChange::Resolved(resolved) => {
+            UserChange::Resolved { now: resolved, .. } => {
                 let before = told.insert(resolved.aor.clone(), Arc::clone(resolved));
                 assert!(before.is_none_or(|before| !before.is_same(resolved)), "told twice: {}", resolved.aor);
             }
@@ -375,8 +380,8 @@ fn follow(told: &mut Told, outcome: &Outcome, engine: &Engine) {
         assert_eq!(withheld.get(id), why);
     }
     for resolved in engine.users() {
-        assert!(told.get(&resolved.aor).is_some_and(|told| told.is_same(resolved)), "not told: {}", resolved.aor);
-        assert!(Arc::ptr_eq(engine.user_by_aor(&resolved.aor).unwrap(), resolved));
+        assert!(told.get(&resolved.aor).is_some_and(|told| told.is_same(&resolved)), "not told: {}", resolved.aor);
+        assert!(engine.user_by_aor(&resolved.aor).unwrap().is_same(&resolved));
     }
 }
 

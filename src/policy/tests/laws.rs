@@ -36,7 +36,7 @@ fn values(engine: &Engine, setting: Setting) -> Vec<(String, Vec<String>)> {
         let values = resolved.get(setting).map(|d| d.values.iter().map(ToString::to_string).collect());
         (resolved.aor.to_string(), values.unwrap_or_default())
     };
-    engine.users().map(|resolved| text(resolved)).collect()
+    engine.users().map(|resolved| text(&resolved)).collect()
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {

@@ -57,9 +57,10 @@ impl Case {
 fn shown(outcome: &Outcome) -> String {
     let number = |user: crate::model::ObjectId| user.as_bytes()[15];
     let change = |change: &UserChange| match change {
-        UserChange::Gone { user, aor } => format!("gone {} {}", number(*user), aor.user()),
-        UserChange::Withheld { user, why } => format!("withheld {}: {why}", number(*user)),
-        UserChange::Resolved(resolved) => format!("resolved {} {}", number(resolved.user), resolved.aor.user()),
+        UserChange::Gone { user, aor, .. } => format!("gone {} {}", number(*user), aor.user()),
+        UserChange::Disabled { now, .. } => format!("disabled {} {}", number(now.user), now.aor.user()),
+        UserChange::Withheld { user, why, .. } => format!("withheld {}: {why}", number(*user)),
+        UserChange::Resolved { now: resolved, .. } => format!("resolved {} {}", number(resolved.user), resolved.aor.user()),
     };
     outcome.users.iter().map(change).collect::<Vec<_>>().join("\n")
 }

@@ -167,7 +167,7 @@ impl World {
         let user = self.named(name);
         let engine = self.engine();
         let resolved = engine.users().find(|resolved| resolved.user == user).unwrap_or_else(|| panic!("{name} has no document"));
-        Resolved::clone(resolved)
+        Resolved::clone(&resolved)
     }
 }
 

@@ -10,6 +10,7 @@
 //!     id 16  flags u8 (1 has a parent, 2 glue, 4 displaced)  kind u8  parent 16 or suffix text  rdn text
 //!     changed u64  changed_at u64  attributes u32: name text, values u32: value
 //! memberships u64: group 16  name text  values u32  kind u8 (0 object, 1 dangling)  id 16 or DN text
+//! companion value, since version 2: what others keep together with this state
 //! SHA-256 of all of the above, 32 octets
 //! ```
 //!
@@ -23,12 +24,16 @@ use thiserror::Error;
 
 use crate::model::{Container, Kind};
 
-pub use read::read;
+pub use read::{Saved, read};
 pub use write::write;
 
 const MAGIC: &[u8; 15] = b"dialcast-state\n";
-/// Raised when the layout changes. An older state is not converted: the directory still has it all.
-const VERSION: u32 = 1;
+/// Raised when the layout changes.
+const VERSION: u32 = 2;
+/// The oldest layout that is read. Older ones are not converted: the directory still has it all.
+const VERSION_MIN: u32 = 1;
+/// The first layout with a companion.
+const VERSION_COMPANION: u32 = 2;
 
 /// Octets gathered before they are hashed and go out: enough that small values cost no system call each.
 const CHUNK: usize = 64 * 1024;
@@ -61,7 +66,7 @@ pub enum SavedError {
     #[error("not a saved state of dialcast")]
     Magic,
     /// Another version of dialcast wrote them.
-    #[error("written in layout {found}, and this version reads {VERSION}")]
+    #[error("written in layout {found}, and this version reads {VERSION_MIN} to {VERSION}")]
     Version {
         /// The layout's number.
         found: u32,

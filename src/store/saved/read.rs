@@ -4,7 +4,7 @@ use std::io::{BufReader, Read};
 
 use sha2::{Digest, Sha256};
 
-use super::{CHUNK, DISPLACED, GLUE, HAS_PARENT, MAGIC, SavedError, VERSION, kind_number};
+use super::{CHUNK, DISPLACED, GLUE, HAS_PARENT, MAGIC, SavedError, VERSION, VERSION_COMPANION, VERSION_MIN, kind_number};
 use crate::directory::Cookie;
 use crate::model::{Attributes, Container, Dn, Generation, Kind, Names, ObjectId, Rdn, Timestamp};
 use crate::store::name::Name;
@@ -12,8 +12,19 @@ use crate::store::restore::Restoring;
 use crate::store::whole::Membership;
 use crate::store::{Object, Snapshot};
 
-/// Reads a state and the cookie that describes it, as [`write`](super::write) wrote them for the same `source`.
-pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cookie>), SavedError> {
+/// What was kept.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// The state.
+    pub snapshot: Snapshot,
+    /// The cookie that describes it.
+    pub cookie: Option<Cookie>,
+    /// What others kept together with it; empty where an older version wrote it.
+    pub companion: Vec<u8>,
+}
+
+/// Reads a state, the cookie that describes it and its companion, as [`write`](super::write) wrote them for the same `source`.
+pub fn read(input: &mut dyn Read, source: &str) -> Result<Saved, SavedError> {
     let mut input =
         In { input: BufReader::with_capacity(CHUNK, input), hash: Sha256::new(), unhashed: Vec::with_capacity(CHUNK * 2), offset: 0 };
     match input.array::<15>() {
@@ -21,9 +32,9 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
         Err(error @ SavedError::Read(_)) => return Err(error),
         _ => return Err(SavedError::Magic),
     }
-    let found = input.u32()?;
-    if found != VERSION {
-        return Err(SavedError::Version { found });
+    let version = input.u32()?;
+    if !(VERSION_MIN..=VERSION).contains(&version) {
+        return Err(SavedError::Version { found: version });
     }
     let found = input.text()?;
     if found != source {
@@ -47,6 +58,7 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
         let membership = read_membership(&mut input)?;
         state.join(membership).map_err(|what| SavedError::Damaged { offset: before, what })?;
     }
+    let companion = if version >= VERSION_COMPANION { input.bytes()? } else { Vec::new() };
     let expect = input.digest();
     if input.array::<32>()? != expect {
         return Err(input.damaged("the checksum is another"));
@@ -56,7 +68,7 @@ pub fn read(input: &mut dyn Read, source: &str) -> Result<(Snapshot, Option<Cook
     }
     match state.finish(generation) {
         Err(what) => Err(input.damaged(what)),
-        Ok(state) => Ok((state, cookie)),
+        Ok(snapshot) => Ok(Saved { snapshot, cookie, companion }),
     }
 }
 

@@ -27,7 +27,7 @@ fn sample() -> Store {
 
 fn bytes_of(state: &Snapshot, cookie: Option<&Cookie>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(&mut bytes, state, cookie, SOURCE).unwrap();
+    write(&mut bytes, state, cookie, b"kept", SOURCE).unwrap();
     bytes
 }
 
@@ -36,14 +36,15 @@ fn reads_what_it_wrote() {
     let mut store = sample();
     for cookie in [None, Some(Cookie(b"rid=1,csn=2".to_vec()))] {
         let before = store.snapshot();
-        let (after, read_cookie) = read(&mut &*bytes_of(&before, cookie.as_ref()), SOURCE).unwrap();
+        let Saved { snapshot: after, cookie: read_cookie, companion } = read(&mut &*bytes_of(&before, cookie.as_ref()), SOURCE).unwrap();
+        assert_eq!(companion, b"kept");
         sound(&after);
         assert_eq!((Follower::of(&after), outline(&after), read_cookie), (Follower::of(&before), outline(&before), cookie));
         assert_eq!(members(&after, 'g'), members(&before, 'g'));
         assert_eq!((after.generation(), after.is_complete()), (before.generation(), true));
     }
     // And it goes on as the other does: the member that moved is held, its text is stale.
-    let (state, cookie) = read(&mut &*bytes_of(&store.snapshot(), None), SOURCE).unwrap();
+    let Saved { snapshot: state, cookie, .. } = read(&mut &*bytes_of(&store.snapshot(), None), SOURCE).unwrap();
     let mut resumed = Store::resume(state, cookie);
     for event in [
         apply("g cn=Staff,dc=corp,dc=example|member=uid=Anna,ou=Berlin,dc=corp,dc=example"),
@@ -61,9 +62,23 @@ fn reads_what_it_wrote() {
 #[test]
 fn an_empty_directory_is_a_state_and_an_unknown_one_is_not() {
     let empty = store(&[]).snapshot();
-    assert!(read(&mut &*bytes_of(&empty, None), SOURCE).unwrap().0.is_complete());
-    let error = write(&mut Vec::new(), &Store::new().snapshot(), None, SOURCE).unwrap_err();
+    assert!(read(&mut &*bytes_of(&empty, None), SOURCE).unwrap().snapshot.is_complete());
+    let error = write(&mut Vec::new(), &Store::new().snapshot(), None, &[], SOURCE).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+/// What the version before wrote, byte for byte: the same without a companion.
+#[test]
+fn the_layout_before_is_read() {
+    use sha2::{Digest as _, Sha256};
+    let store = sample();
+    let mut bytes = bytes_of(&store.snapshot(), None);
+    bytes.truncate(bytes.len() - 32 - b"kept".len() - 4);
+    bytes[15] = 1;
+    let digest = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&digest);
+    let read = read(&mut &*bytes, SOURCE).unwrap();
+    assert_eq!((outline(&read.snapshot), read.companion), (outline(&store.snapshot()), Vec::new()));
 }
 
 fn refusal(bytes: &[u8], source: &str) -> String {
@@ -78,7 +93,7 @@ fn what_is_not_this_state_is_refused() {
     insta::assert_snapshot!(refusal(&bytes, "ldap://other.example"), @"of the directory ldap://ldap.corp.example/dc=corp");
     let mut later = bytes.clone();
     later[15] = 9;
-    insta::assert_snapshot!(refusal(&later, SOURCE), @"written in layout 9, and this version reads 1");
+    insta::assert_snapshot!(refusal(&later, SOURCE), @"written in layout 9, and this version reads 1 to 2");
     let longer = [&bytes[..], b"x"].concat();
     insta::assert_snapshot!(refusal(&longer, SOURCE).replace(|c: char| c.is_ascii_digit(), "0"), @"damaged at octet 0000: it goes on behind its end");
 }

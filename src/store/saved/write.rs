@@ -9,9 +9,10 @@ use crate::directory::Cookie;
 use crate::store::{Member, Object, Snapshot};
 
 /// Writes a state and the cookie that describes it. `source` says of which directory; [`read`](super::read) wants the same.
+/// `companion` belongs to the same moment, and is nobody's business here.
 ///
 /// Fails when `out` does, and with `InvalidInput` when the state is incomplete: it must not be mistaken for a directory.
-pub fn write(out: &mut dyn Write, state: &Snapshot, cookie: Option<&Cookie>, source: &str) -> io::Result<()> {
+pub fn write(out: &mut dyn Write, state: &Snapshot, cookie: Option<&Cookie>, companion: &[u8], source: &str) -> io::Result<()> {
     if !state.is_complete() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the first list is not complete"));
     }
@@ -47,6 +48,7 @@ pub fn write(out: &mut dyn Write, state: &Snapshot, cookie: Option<&Cookie>, sou
         }
         out.flow()?;
     }
+    out.bytes(companion)?;
     out.end()
 }
 

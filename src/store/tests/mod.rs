@@ -2,6 +2,7 @@
 
 mod chaos;
 mod groups;
+mod guard;
 mod model;
 mod refresh;
 pub(super) mod support;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::bench::{PHONE, only, shown};
 use super::{Ask, Bench};
+use crate::document::{Document, profile};
 use crate::subscription::Reason;
 
 const S: Duration = Duration::from_secs(1);
@@ -124,6 +125,73 @@ fn withdrawn_while_a_notify_is_out() {
     assert_eq!(bench.sent().len(), 0, "one at a time");
     let last = only(bench.answer(&notify, "200 OK"));
     assert_eq!(last.field("Subscription-State"), Some("terminated;reason=noresource"));
+}
+
+fn dismiss(bench: &mut Bench) -> Vec<super::bench::Sent> {
+    let farewell = Document::new(profile::CONTENT_TYPE, b"<empty/>".as_slice());
+    bench.notifier.dismiss(bench.now, &Bench::aor("anna"), Reason::NoResource, farewell);
+    bench.sent()
+}
+
+/// The explicit empty profile first, and when it has arrived the end.
+#[test]
+fn dismissed() {
+    let mut bench = Bench::new();
+    let tag = bench.subscribed();
+    let empty = only(dismiss(&mut bench));
+    assert_eq!((empty.field("Subscription-State"), empty.body()), (Some("active;expires=300"), "<empty/>"));
+    // The user is unknown from now on.
+    assert_eq!(only(bench.ask(&Ask::subscribe().branch("2").with("Call-ID", "2"))).start(), "SIP/2.0 403 Forbidden");
+    let last = only(bench.answer(&empty, "200 OK"));
+    assert_eq!((last.field("Subscription-State"), last.body()), (Some("terminated;reason=noresource"), ""));
+    assert_eq!(only(bench.ask(&Ask::subscribe().again(&tag, 3))).start(), "SIP/2.0 481 Call/Transaction Does Not Exist");
+    bench.answer(&last, "200 OK");
+    assert_eq!(bench.notifier.subscriptions(), 0);
+    // Known again with a new document.
+    bench.publish("anna", "new");
+    assert_eq!(bench.ask(&Ask::subscribe().branch("3").with("Call-ID", "3"))[1].body(), "new");
+}
+
+#[test]
+fn dismissed_while_a_notify_is_out() {
+    let mut bench = Bench::new();
+    let [_, notify] = bench.ask(&Ask::subscribe()).try_into().unwrap();
+    assert_eq!(dismiss(&mut bench).len(), 0, "one at a time");
+    let empty = only(bench.answer(&notify, "200 OK"));
+    assert_eq!(empty.body(), "<empty/>");
+    assert_eq!(only(bench.answer(&empty, "200 OK")).field("Subscription-State"), Some("terminated;reason=noresource"));
+}
+
+/// A phone that is off has it when it comes back; nobody who has it already is told twice.
+#[test]
+fn dismissed_and_away() {
+    let mut bench = Bench::new();
+    let tag = bench.subscribed();
+    let lost = only(bench.publish("anna", "lost"));
+    assert_eq!(lost.body(), "lost");
+    bench.pass(33 * S);
+    assert_eq!(dismiss(&mut bench).len(), 0, "it does not answer");
+    let [ok, empty] = bench.ask(&Ask::subscribe().again(&tag, 2)).try_into().unwrap();
+    assert_eq!((ok.start(), empty.body()), ("SIP/2.0 200 OK", "<empty/>"));
+    assert_eq!(only(bench.answer(&empty, "200 OK")).field("Subscription-State"), Some("terminated;reason=noresource"));
+    let mut bench = Bench::new();
+    bench.subscribed();
+    let empty = only(bench.publish("anna", "<empty/>"));
+    bench.answer(&empty, "200 OK");
+    assert_eq!(only(dismiss(&mut bench)).field("Subscription-State"), Some("terminated;reason=noresource"));
+}
+
+/// Back before the farewell is confirmed: there is no end.
+#[test]
+fn dismissed_and_taken_back() {
+    let mut bench = Bench::new();
+    bench.subscribed();
+    let empty = only(dismiss(&mut bench));
+    assert_eq!(bench.publish("anna", "again").len(), 0);
+    let again = only(bench.answer(&empty, "200 OK"));
+    assert_eq!((again.field("Subscription-State"), again.body()), (Some("active;expires=300"), "again"));
+    assert_eq!(bench.answer(&again, "200 OK").len(), 0);
+    assert_eq!(bench.notifier.subscriptions(), 1);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 mod changes;
 mod checkpoint;
 mod controls;
+mod dirsync;
 mod listing;
 mod metadata;
 mod pages;
@@ -35,7 +36,7 @@ use super::failure::LdapFailure;
 use super::outlet::Outlet;
 use super::session::{End, Opened, attributes};
 use super::wire::Wire;
-use crate::directory::{Event, LdapOptions, Report};
+use crate::directory::{Dialect, Event, LdapOptions, Report};
 use crate::model::{Dn, ObjectId};
 
 /// How many entries of a list go by between two reports of progress.
@@ -45,8 +46,8 @@ const PROGRESS_EVERY: u64 = 10_000;
 const STRIDE: Duration = Duration::from_millis(20);
 
 /// Reports by way of a connection until it ends. `what` says to what and how, for people.
-pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, opened: Opened, what: String) -> Result<End, End> {
-    let mut ad = Ad::open(options, outlet, opened).await?;
+pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, opened: Opened, dialect: Dialect, what: String) -> Result<End, End> {
+    let mut ad = Ad::open(options, outlet, opened, dialect).await?;
     let start = ad.start().await?;
     let replica = &ad.replica;
     let what = match &start {
@@ -73,6 +74,8 @@ struct Ad<'s> {
     /// Whether the server knows pages.
     paged: bool,
     notifications: Notifications,
+    /// Where DirSync goes on, by that dialect.
+    dirsync: Option<Vec<u8>>,
     /// Everything up to this count was told.
     usn: u64,
     witnesses: Witnesses,
@@ -101,15 +104,18 @@ struct Schedule {
 }
 
 impl<'s> Ad<'s> {
-    async fn open(options: &'s LdapOptions, outlet: &'s mut Outlet, opened: Opened) -> Result<Self, LdapFailure> {
+    async fn open(options: &'s LdapOptions, outlet: &'s mut Outlet, opened: Opened, dialect: Dialect) -> Result<Self, LdapFailure> {
         let Opened { mut wire, dse, base, context, .. } = opened;
+        if dialect == Dialect::DirSync && !dse.has_control(controls::DIRSYNC) {
+            return Err(LdapFailure::Dialect { server: dse.server() });
+        }
         let replica = Replica::find(&mut wire, options, &dse).await?;
         let scope = Scope::find(&mut wire, options, &dse, &base, context.as_ref()).await?;
         let attributes = attributes(options, &record::NEEDS);
-        let belongs = Belongs::of(options, &scope, &attributes);
+        let belongs = Belongs::of(options, dialect, &scope, &attributes);
         let now = Instant::now();
         let timers = &options.timers;
-        let schedule = Schedule { poll: now, sweep: now + timers.sweep, relist: now + timers.relist };
+        let schedule = Schedule { poll: now, sweep: now + timers.sweep_every, relist: now + timers.relist_every };
         Ok(Self {
             options,
             outlet,
@@ -120,6 +126,7 @@ impl<'s> Ad<'s> {
             attributes,
             paged: dse.has_control(controls::PAGED),
             notifications: Notifications::new(dse.has_control(controls::NOTIFICATION)),
+            dirsync: (dialect == Dialect::DirSync).then(Vec::new),
             usn: 0,
             witnesses: Witnesses::default(),
             whole: false,
@@ -157,7 +164,7 @@ impl<'s> Ad<'s> {
         if ids.is_empty() {
             return Ok(true);
         }
-        for context in self.scope.contexts.clone() {
+        for (at, context) in self.scope.contexts.clone().into_iter().enumerate() {
             let query = Query {
                 step: "the check of the checkpoint",
                 base: context.dn.to_string(),
@@ -167,11 +174,15 @@ impl<'s> Ad<'s> {
                 controls: vec![controls::show_deleted()],
             };
             let mut pages = Pages::of(query, self.paged, self.options.timers.refresh_stall);
-            while let Some(item) = pages.next(&mut self.wire).await? {
-                if let Item::Record(record) = item
-                    && !checkpoint.witnesses.agrees(record.id, record.usn, checkpoint.usn)
-                {
-                    return Ok(false);
+            loop {
+                match pages.next(&mut self.wire).await {
+                    Ok(Some(Item::Record(record))) if !checkpoint.witnesses.agrees(record.id, record.usn, checkpoint.usn) => {
+                        return Ok(false);
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(LdapFailure::Search { code: 32 | 50, .. }) if self.scope.is_optional(at) => break,
+                    Err(failure) => return Err(failure),
                 }
             }
         }
@@ -183,8 +194,8 @@ impl<'s> Ad<'s> {
             self.notifications.register(&mut self.wire, &self.scope, self.options).await?;
         }
         match start {
-            Start::Resume(Checkpoint { usn, witnesses, .. }) => {
-                (self.usn, self.witnesses) = (usn, witnesses);
+            Start::Resume(Checkpoint { usn, witnesses, dirsync, .. }) => {
+                (self.usn, self.witnesses, self.dirsync) = (usn, witnesses, dirsync);
                 self.catch_up(true).await
             }
             Start::List(_) => self.list().await,
@@ -233,31 +244,31 @@ impl<'s> Ad<'s> {
             self.list().await?;
         } else if self.schedule.sweep <= now && !self.scope.shows_deleted() {
             self.sweep().await?;
-            self.schedule.sweep = Instant::now() + timers.sweep;
+            self.schedule.sweep = Instant::now() + timers.sweep_every;
         } else {
             self.notifications.take_woken();
             self.catch_up(false).await?;
         }
         // A notification that came meanwhile brings this forward, to the end of a stride.
         let now = Instant::now();
-        self.schedule.poll = now + if self.notifications.take_woken() { STRIDE } else { timers.poll };
+        self.schedule.poll = now + if self.notifications.take_woken() { STRIDE } else { timers.look_every };
         Ok(())
     }
 
     /// Says what of the directory this account cannot see.
     fn state_faults(&mut self) {
         let lacks: Vec<String> = self.scope.contexts.iter().filter(|context| !context.shows_deleted).map(|c| c.dn.to_string()).collect();
-        let sweep_s = self.options.timers.sweep.as_secs();
+        let sweep_s = self.options.timers.sweep_every.as_secs();
         self.outlet.faults.deletions_hidden((!lacks.is_empty()).then(|| (lacks.join(" and "), sweep_s)));
-        let poll_ms = self.options.timers.poll.as_millis();
+        let poll_ms = self.options.timers.look_every.as_millis();
         self.outlet.faults.not_told((!self.notifications.are_in_force()).then_some(poll_ms));
         self.outlet.report_faults();
     }
 
     fn checkpoint(&self) -> crate::directory::Cookie {
-        let Self { replica, usn, whole, witnesses, .. } = self;
-        let (replica, witnesses) = (replica.clone(), witnesses.clone());
-        self.belongs.wrap(&Checkpoint { replica, usn: *usn, whole: *whole, witnesses })
+        let Self { replica, usn, whole, dirsync, witnesses, .. } = self;
+        let (replica, dirsync, witnesses) = (replica.clone(), dirsync.clone(), witnesses.clone());
+        self.belongs.wrap(&Checkpoint { replica, usn: *usn, whole: *whole, dirsync, witnesses })
     }
 
     /// A search of this account's.
