@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::aim;
 use super::catalogue::Setting;
 use super::engine::{Engine, Standing};
 use super::grammar::Filter;
@@ -266,7 +267,8 @@ impl Listed<'_> {
             .filter(|object| object.parent.is_none_or(|parent| !is_empty(&parent)))
             .map(|object| object.id)
             .collect();
-        for id in empty {
+        // A forest's own services are no place for users.
+        for id in empty.into_iter().filter(|id| !aim::is_configuration(&self.snapshot.dn(*id).unwrap_or_default())).collect::<Vec<_>>() {
             let what = "nothing stands in it: its policies are for nobody".to_owned();
             let remedy = "nothing has to be done; who is moved into it has its settings at once".to_owned();
             self.object(Severity::Note, "directory.empty", id, None, what, remedy);

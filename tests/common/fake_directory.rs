@@ -524,11 +524,11 @@ async fn follow(search: Search, state: Arc<Mutex<State>>, out: Out, mut news: wa
         Ok(octets) => _ = send(&out, &octets).await,
         // 4096 takes two octets.
         Err(0) => {
-            send(&out, &ber::message(&search.id, &ber::result_of(0x65, &[0x10, 0x00]), &[])).await;
+            let _ = send(&out, &ber::message(&search.id, &ber::result_of(0x65, &[0x10, 0x00]), &[])).await;
             return;
         }
         Err(code) => {
-            send(&out, &search.done(code)).await;
+            let _ = send(&out, &search.done(code)).await;
             return;
         }
     }

@@ -268,9 +268,10 @@ mod tests {
     #[test]
     fn a_second_that_is_not_over() {
         // The same version, told while its second may not have been over.
-        let ledger = full(&[(1, 16 | YOUNG), (2, 16), (3, 16)]);
-        assert_eq!(ledger.compare(&mut listed(&[(1, 16 | YOUNG), (2, 16), (3, 16)])).stale, []);
-        assert_eq!(ledger.compare(&mut listed(&[(1, 16), (2, 16), (3, 20 | YOUNG)])).stale, [id(1), id(3)]);
+        let (old, young, other) = (16, 16 + YOUNG, 20 + YOUNG);
+        let ledger = full(&[(1, young), (2, old), (3, old)]);
+        assert_eq!(ledger.compare(&mut listed(&[(1, young), (2, old), (3, old)])).stale, []);
+        assert_eq!(ledger.compare(&mut listed(&[(1, old), (2, old), (3, other)])).stale, [id(1), id(3)]);
     }
 
     proptest! {

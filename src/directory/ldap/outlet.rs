@@ -29,6 +29,16 @@ const LEAVES: [&str; 13] = [
     "dialcastSubnet",
 ];
 
+/// What vanished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lost {
+    Nothing,
+    /// Entries without others below them. Should one come back, groups may hold it by a name that it has no longer.
+    Entries,
+    /// Entries, and perhaps others with them that the ledger still has: it is not to be gone on from.
+    Subtrees,
+}
+
 /// What every session writes to, whatever its dialect.
 pub(super) struct Outlet {
     pub(super) out: mpsc::Sender<Report>,
@@ -44,10 +54,8 @@ pub(super) struct Outlet {
     pub(super) ledger: Ledger,
     /// When everything was last known to be as it was told: a full list, or a comparison.
     pub(super) compared: Instant,
-    /// Whether something vanished since everything was last read, perhaps with what hung below it.
-    pub(super) swept: bool,
-    /// Whether what vanished may have taken others with it that the ledger still has: then it is not to be gone on from.
-    pub(super) lost_subtree: bool,
+    /// What vanished since everything was last read.
+    pub(super) lost: Lost,
     /// When everything was last read.
     pub(super) listed: Instant,
     /// By how many seconds the servers' clocks may differ from each other and from ours.
@@ -66,8 +74,7 @@ impl Outlet {
             list_only,
             ledger: Ledger::default(),
             compared: Instant::now(),
-            swept: false,
-            lost_subtree: false,
+            lost: Lost::Nothing,
             listed: Instant::now(),
             clocks_s: options.timers.poll_overlap.as_secs(),
         }
@@ -119,10 +126,9 @@ impl Outlet {
         match &event {
             Event::Delete(id) => {
                 self.faults.good(*id);
-                self.lost_subtree |= !self.ledger.is_leaf(*id);
+                // What hung below it went with it, and nobody says what that was.
+                self.lost = self.lost.max(if self.ledger.is_leaf(*id) { Lost::Entries } else { Lost::Subtrees });
                 self.ledger.gone(*id);
-                // What hung below went with it, and nobody says what that was.
-                self.swept = true;
             }
             // The server believes that it was told. Where it is, the roll call finds it.
             Event::InitKeep(id) if self.ledger.is_primed() && !self.ledger.knows(*id) => return,
@@ -164,8 +170,7 @@ impl Outlet {
     pub(super) fn begin(&mut self, full: bool) {
         self.faults.clear();
         if full {
-            self.swept = false;
-            self.lost_subtree = false;
+            self.lost = Lost::Nothing;
             self.listed = Instant::now();
         }
         self.ledger.begin(full);

@@ -132,10 +132,10 @@ impl Queue {
 
     fn remove(&mut self, number: u64) {
         let index = number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
-        if let Some(slot) = index.and_then(|index| self.waiting.get_mut(index)) {
-            if let Some(Report::Event(Event::Apply(old))) = slot.take() {
-                self.octets = self.octets.saturating_sub(octets(&old.attributes));
-            }
+        if let Some(slot) = index.and_then(|index| self.waiting.get_mut(index))
+            && let Some(Report::Event(Event::Apply(old))) = slot.take()
+        {
+            self.octets = self.octets.saturating_sub(octets(&old.attributes));
         }
     }
 }
