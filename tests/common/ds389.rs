@@ -68,8 +68,12 @@ pub struct Ds389 {
     port: u16,
     secure_port: u16,
     child: Option<Child>,
+    network: Option<Network>,
     _turn: Turn,
 }
+
+/// Starts a program in a network of its own, and where the server is found there.
+type Network = (Box<dyn Fn(&str) -> Command + Send + Sync>, Ipv4Addr);
 
 impl Ds389 {
     pub const SUFFIX: &str = "dc=corp,dc=example";
@@ -101,7 +105,7 @@ impl Ds389 {
         fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         run(Command::new("cp").arg("-a").arg(template.join(".")).arg(dir.path()), "");
         let (port, secure_port) = (free_port(), free_port());
-        let server = Self { dir, port, secure_port, child: None, _turn: turn };
+        let server = Self { dir, port, secure_port, child: None, network: None, _turn: turn };
         let (from, to) = (template.display().to_string(), server.dir.path().display().to_string());
         for name in ["dse.ldif", "pkcs11.txt"] {
             let path = server.conf().join(name);
@@ -129,7 +133,18 @@ impl Ds389 {
     }
 
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+        let address = self.network.as_ref().map_or(Ipv4Addr::LOCALHOST, |(_, address)| *address);
+        SocketAddr::from((address, self.port))
+    }
+
+    /// In a network of its own, while it is down: `command` starts programs there, and the server listens on this address of it.
+    pub fn network(&mut self, command: impl Fn(&str) -> Command + Send + Sync + 'static, address: Ipv4Addr) {
+        self.configure("cn=config", "nsslapd-listenhost", &address.to_string());
+        self.network = Some((Box::new(command), address));
+    }
+
+    fn command(&self, program: &str) -> Command {
+        self.network.as_ref().map_or_else(|| Command::new(program), |(command, _)| command(program))
     }
 
     /// Any change records, by ldapmodify as the Directory Manager. Returns when the server has answered the last one.
@@ -199,7 +214,7 @@ impl Ds389 {
     /// Starts it (again), on the same ports with the same data; returns when it answers.
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "ns-slapd runs");
-        self.child = Some(start(self.dir.path(), self.address()));
+        self.child = Some(start(self.command("ns-slapd"), self.dir.path(), self.address()));
     }
 
     /// Starts it on another port: those who know the old one do not find it.
@@ -271,8 +286,8 @@ impl Ds389 {
     }
 
     fn tool(&self, name: &str, arguments: &[&str], input: &str) -> String {
-        let url = format!("ldap://127.0.0.1:{}", self.port);
-        let mut command = Command::new(name);
+        let url = format!("ldap://{}", self.address());
+        let mut command = self.command(name);
         run(command.args(["-x", "-H", &url, "-D", Self::ADMIN, "-w", Self::PASSWORD]).args(arguments), input)
     }
 }
@@ -312,9 +327,8 @@ impl Drop for Turn {
 }
 
 /// Starts the server of a folder, and waits until it answers.
-fn start(dir: &Path, address: SocketAddr) -> Child {
+fn start(mut server: Command, dir: &Path, address: SocketAddr) -> Child {
     let log = File::create(dir.join("log")).unwrap();
-    let mut server = Command::new("ns-slapd");
     // With a level for debugging it stays in the foreground.
     server.arg("-D").arg(dir.join("etc/dirsrv/slapd-test")).arg("-i").arg(dir.join("run/dirsrv/slapd-test.pid")).args(["-d", "0"]);
     server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -420,7 +434,7 @@ fn prepare(dir: &Path) {
     rewrite(&conf.join("dse.ldif"), &text);
     run(Command::new("chown").args(["-R", "dirsrv:dirsrv"]).arg(dir), "");
     // The first start makes the changelog's database; a stop in good order leaves files that can be copied.
-    let mut child = start(dir, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let mut child = start(Command::new("ns-slapd"), dir, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     run(Command::new("kill").args(["-s", "TERM", &child.id().to_string()]), "");
     child.wait().unwrap();
     for entry in fs::read_dir(dir.join("var/lib/dirsrv/slapd-test/db")).unwrap().flatten() {

@@ -521,7 +521,7 @@ async fn follow(search: Search, state: Arc<Mutex<State>>, out: Out, mut news: wa
         (first, state.live.len())
     };
     match first {
-        Ok(octets) => drop(send(&out, &octets).await),
+        Ok(octets) => _ = send(&out, &octets).await,
         // 4096 takes two octets.
         Err(0) => {
             let _ = send(&out, &ber::message(&search.id, &ber::result_of(0x65, &[0x10, 0x00]), &[])).await;

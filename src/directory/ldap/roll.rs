@@ -20,7 +20,7 @@ use super::decode::Found;
 use super::failure::LdapFailure;
 use super::ledger::Differences;
 use super::listing::{Listed, Listing};
-use super::outlet::Outlet;
+use super::outlet::{Lost, Outlet};
 use super::refresh::make_room;
 use super::session::End;
 use crate::directory::{Event, Timers};
@@ -171,7 +171,7 @@ impl Roll {
 async fn tell(outlet: &mut Outlet, found: Vec<Found>) -> Result<(), End> {
     // Something came back: groups may hold it by a name that it has no longer, what hung below it may have gone with it, and what is
     // held back because it vanished is to be looked at anew. Only a list of everything does all that.
-    if outlet.swept && found.iter().any(|entry| !outlet.ledger.knows(entry.id)) {
+    if outlet.lost > Lost::Nothing && found.iter().any(|entry| !outlet.ledger.knows(entry.id)) {
         return Err(End::Relist);
     }
     for entry in found {
@@ -188,7 +188,7 @@ async fn sweep(outlet: &mut Outlet, gone: &HashSet<ObjectId>) -> Result<(), End>
     if outlet.ledger.ids().count() == known.len() {
         return Ok(());
     }
-    outlet.swept = true;
+    outlet.lost = outlet.lost.max(Lost::Entries);
     outlet.begin_again();
     for id in known {
         outlet.event(Event::InitKeep(id));

@@ -5,6 +5,7 @@ use super::{Flavour, Syncrepl, complete, envelope};
 use crate::directory::ldap::decode::Found;
 use crate::directory::ldap::failure::LdapFailure;
 use crate::directory::ldap::ledger::Standing;
+use crate::directory::ldap::outlet::Lost;
 use crate::directory::ldap::session::End;
 use crate::directory::{Cookie, Event};
 use crate::model::{Dn, ObjectId};
@@ -99,7 +100,7 @@ impl Syncrepl<'_> {
             match self.outlet.ledger.standing(id, version) {
                 Standing::Same | Standing::Unprimed => self.outlet.event(Event::InitKeep(id)),
                 // It came back, and perhaps what hung below it: the ledger has that still, and the receiver has not.
-                Standing::Stale if self.outlet.swept && !self.outlet.ledger.knows(id) => return Err(End::Relist),
+                Standing::Stale if self.outlet.lost > Lost::Nothing && !self.outlet.ledger.knows(id) => return Err(End::Relist),
                 // Read when the refresh is over: what it names is named as of its own time.
                 Standing::Stale => {
                     link.left_out = true;

@@ -12,7 +12,7 @@ use crate::directory::ldap::connect::search;
 use crate::directory::ldap::failure::LdapFailure;
 use crate::directory::ldap::identity::VERSIONS;
 use crate::directory::ldap::listing::Listing;
-use crate::directory::ldap::outlet::Outlet;
+use crate::directory::ldap::outlet::{Lost, Outlet};
 use crate::directory::ldap::roll::Roll;
 use crate::directory::ldap::session::{Opened, attributes};
 use crate::directory::ldap::vitals::Stream;
@@ -24,6 +24,7 @@ use crate::model::{Dn, ObjectId};
 const COMPARE_EVERY: Duration = Duration::from_secs(3600);
 
 /// A connection and the search on it.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of its own")]
 pub(super) struct Link {
     pub(super) wire: Wire,
     pub(super) stream: Stream,
@@ -62,6 +63,7 @@ impl Link {
         attributes.extend(VERSIONS.map(str::to_owned));
         let cookie = match (flavour, &outlet.cookie) {
             (_, None) => None,
+            _ if outlet.lost == Lost::Subtrees => None,
             (Flavour::OpenLdap, Some(cookie)) => envelope.open(cookie),
             (Flavour::Ds389, Some(cookie)) => match envelope.open_389(cookie) {
                 // Nothing that another history could be told by: neither the change's mark nor the entries' versions.
