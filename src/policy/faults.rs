@@ -12,7 +12,7 @@ use super::resolved::{Want, Wanted};
 use super::sources::CONFIG_KEY;
 use super::value::{Subject, Value};
 use crate::model::{Container, Dn, Fault, Kind, ObjectId, Place, Severity};
-use crate::store::{Member, Snapshot};
+use crate::store::{Member, Object, Snapshot};
 
 /// From this many users directly in one container on, `check` says so: one edit there reaches them all at once.
 const CROWD: usize = 10_000;
@@ -254,11 +254,16 @@ impl Listed<'_> {
             }
         }
         let is_empty = |id: &ObjectId| !filled.contains(id);
-        let is_unit = |kind: Kind| matches!(kind, Kind::Container(Container::Unit | Container::Domain));
+        // Active Directory has dozens of containers of its own in which no user will ever stand.
+        let is_unit = |object: &Object| match object.kind {
+            Kind::Container(Container::Unit) => !object.attributes.has_class("container"),
+            Kind::Container(Container::Domain) => true,
+            _ => false,
+        };
         let empty: Vec<ObjectId> = self
             .snapshot
             .iter()
-            .filter(|object| is_unit(object.kind) && !object.glue && is_empty(&object.id))
+            .filter(|object| is_unit(object) && !object.glue && is_empty(&object.id))
             .filter(|object| object.parent.is_none_or(|parent| !is_empty(&parent)))
             .map(|object| object.id)
             .collect();
