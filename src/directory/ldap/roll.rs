@@ -78,7 +78,14 @@ impl Roll {
     /// Roll calls as often as the options say, or as the dialect needs them.
     pub(super) fn new(listing: Listing, attributes: Vec<String>, timers: &Timers, usual: Duration) -> Self {
         let every = Some(timers.compare_every.unwrap_or(usual)).filter(|every| !every.is_zero());
-        Self { listing, attributes, every, relist: timers.relist_every, settling: timers.ping_interval.min(SETTLING_MAX), stage: Stage::Idle }
+        Self {
+            listing,
+            attributes,
+            every,
+            relist: timers.relist_every,
+            settling: timers.ping_interval.min(SETTLING_MAX),
+            stage: Stage::Idle,
+        }
     }
 
     /// Begins one now, if none is under way.
