@@ -523,8 +523,14 @@ async fn follow(search: Search, state: Arc<Mutex<State>>, out: Out, mut news: wa
     match first {
         Ok(octets) => drop(send(&out, &octets).await),
         // 4096 takes two octets.
-        Err(0) => return drop(send(&out, &ber::message(&search.id, &ber::result_of(0x65, &[0x10, 0x00]), &[])).await),
-        Err(code) => return drop(send(&out, &search.done(code)).await),
+        Err(0) => {
+            let _ = send(&out, &ber::message(&search.id, &ber::result_of(0x65, &[0x10, 0x00]), &[])).await;
+            return;
+        }
+        Err(code) => {
+            let _ = send(&out, &search.done(code)).await;
+            return;
+        }
     }
     loop {
         let octets = {

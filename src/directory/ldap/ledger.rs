@@ -267,8 +267,8 @@ mod tests {
     proptest! {
         #[test]
         fn as_sets_have_it(told in prop::collection::btree_map(0..20u8, 1..4u64, 0..20), list in prop::collection::btree_map(0..20u8, 1..4u64, 0..20)) {
-            let even = |entries: std::collections::BTreeMap<u8, u64>| entries.into_iter().map(|(n, version)| (n, version * 2)).collect();
-            let (told, list): (std::collections::BTreeMap<u8, u64>, std::collections::BTreeMap<u8, u64>) = (even(told), even(list));
+            let even = |entries: BTreeMap<u8, u64>| entries.into_iter().map(|(n, version)| (n, version * 2)).collect();
+            let (told, list): (BTreeMap<u8, u64>, BTreeMap<u8, u64>) = (even(told), even(list));
             let ledger = full(&told.clone().into_iter().collect::<Vec<_>>());
             let found = ledger.compare(&mut listed(&list.clone().into_iter().collect::<Vec<_>>()));
             let stale: Vec<ObjectId> = list.iter().filter(|(n, version)| told.get(n) != Some(version)).map(|(n, _)| id(*n)).collect();

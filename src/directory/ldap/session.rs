@@ -82,6 +82,7 @@ impl Session {
         outlet.faults.passed_over(passed_over.iter().map(|(url, failure)| (url.origin(), failure)));
         let dse = RootDse::read(&mut wire, options.timers.connect).await?;
         let (dialect, why) = Dialect::choose(&dse, options.dialect);
+        dialect.check(&dse)?;
         let (base, context) = dse.base(options)?;
         let what = format!("{} {dialect} at {}, below {base} ({why})", dse.server(), server.origin());
         let opened = Opened { wire, server, dse, base, context };
@@ -91,7 +92,6 @@ impl Session {
             Dialect::Syncrepl389 => syncrepl::run(options, outlet, opened, what, Flavour::Ds389).await,
             Dialect::PersistentSearch => psearch::run(options, outlet, opened, what).await,
             Dialect::Poll => poll::run(options, outlet, opened, what).await,
-            _ => Err(LdapFailure::Dialect { server: opened.dse.server() }.into()),
         }
     }
 }

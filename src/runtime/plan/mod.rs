@@ -19,10 +19,10 @@ use super::serve::{resolve_sample, sweep_guard};
 use super::state::StateFile;
 use super::{Failed, configuration, explain, tokio_runtime};
 use crate::config::{Config, Flags};
-use crate::directory::ldif::{ChangeRecord, RecordChange, parse_changes};
+use crate::directory::ldif::{ChangeRecord, LdifFault, RecordChange, parse_changes};
 use crate::directory::{ATTRIBUTES, Source};
 use crate::document::{Change, Document, Profile, Renderer, changes};
-use crate::model::{Aor, Dn, ObjectId, Timestamp};
+use crate::model::{Aor, Dn, Fault, ObjectId, Timestamp};
 use crate::policy::value::Value;
 use crate::policy::{Engine, Guard, Outcome, Resolved, UserChange};
 use crate::store::{ChangeSet, Snapshot, Store};
@@ -110,7 +110,7 @@ pub fn run(flags: &Flags, what: &What, documents: Option<&Path>, json: bool) -> 
         }
         None => tokio_runtime()?.block_on(explain::read(&source))?.snapshot,
     };
-    let plan = predict(&config, &source, snapshot, records, matches!(what, What::Delete { .. }))?;
+    let plan = predict(&config, &source, &snapshot, records, matches!(what, What::Delete { .. }))?;
     if let Some(dir) = documents {
         write_documents(dir, &plan).with_context(|| format!("write the documents to {}", dir.display())).map_err(Failed::Other)?;
     }
@@ -135,19 +135,19 @@ fn records(what: &What) -> Result<Vec<ChangeRecord>, Failed> {
                 return Err(Failed::Other(anyhow::anyhow!("{} has more than {FILE_BYTES_MAX} octets", path.display())));
             }
             let bytes = std::fs::read(path).with_context(|| path.display().to_string()).map_err(Failed::Other)?;
-            parse_changes(&bytes, path).map_err(|error| Failed::Faults(error.faults.iter().map(|fault| fault.to_fault()).collect()))
+            parse_changes(&bytes, path).map_err(|error| Failed::Faults(error.faults.iter().map(LdifFault::to_fault).collect()))
         }
     }
 }
 
-fn predict(config: &Config, source: &Source, before: Snapshot, records: Vec<ChangeRecord>, with_below: bool) -> Result<Plan, Failed> {
-    let refused = |fault| Failed::Faults(vec![fault]);
+fn predict(config: &Config, source: &Source, before: &Snapshot, records: Vec<ChangeRecord>, with_below: bool) -> Result<Plan, Failed> {
+    let refused = |fault: Box<Fault>| Failed::Faults(vec![*fault]);
     let mut engine = Engine::new(config.policy.clone());
-    engine.load(&before);
+    engine.load(before);
     let published = engine.published();
     let mut all = Vec::new();
     for record in records {
-        if with_below { all.extend(model::deletions(&before, &record).map_err(refused)?) } else { all.push(record) }
+        if with_below { all.extend(model::deletions(before, &record).map_err(refused)?) } else { all.push(record) }
     }
     let is_read = |name: &str| match source {
         Source::Ldif(_) => true,
@@ -175,7 +175,7 @@ fn predict(config: &Config, source: &Source, before: Snapshot, records: Vec<Chan
     let Outcome { users, examined, .. } = outcome;
     guard.judge(Instant::now(), users.clone(), || published);
     let mut renderer = Renderer::new();
-    let of = |change: &UserChange| predicted(&mut renderer, change, [&before, &after], &new, &guard);
+    let of = |change: &UserChange| predicted(&mut renderer, change, [before, &after], &new, &guard);
     let users: Vec<Predicted> = users.iter().filter_map(of).collect();
     Ok(Plan {
         records: all.len(),

@@ -106,9 +106,6 @@ struct Schedule {
 impl<'s> Ad<'s> {
     async fn open(options: &'s LdapOptions, outlet: &'s mut Outlet, opened: Opened, dialect: Dialect) -> Result<Self, LdapFailure> {
         let Opened { mut wire, dse, base, context, .. } = opened;
-        if dialect == Dialect::DirSync && !dse.has_control(controls::DIRSYNC) {
-            return Err(LdapFailure::Dialect { server: dse.server() });
-        }
         let replica = Replica::find(&mut wire, options, &dse).await?;
         let scope = Scope::find(&mut wire, options, &dse, &base, context.as_ref()).await?;
         let attributes = attributes(options, &record::NEEDS);
