@@ -8,8 +8,7 @@
 
 use super::grammar::warning;
 use super::object::{Carrier, HeldFault};
-use super::prefix::Prefix;
-use crate::model::{Dn, Kind, ObjectId, Rdn, fold};
+use crate::model::{Dn, Kind, ObjectId, Prefix, Rdn, fold};
 use crate::store::{Object, Snapshot};
 
 /// The attribute that names the targets.

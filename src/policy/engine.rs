@@ -13,7 +13,7 @@ use super::device::Devices;
 use super::identity::{IdentityConfig, created, is_disabled};
 use super::impact;
 use super::layers::{Chain, Layer};
-use super::network::{Network, Spot};
+use super::network::Network;
 use super::object::HeldFault;
 use super::outcome::{Later, Outcome, UserChange, Withholding};
 use super::personal::{Orders, Personal};
@@ -25,7 +25,7 @@ use super::stale::Stale;
 use super::told::Told;
 use super::wanted::Wanted;
 use super::witness::Silent;
-use crate::model::{Aor, Dn, Kind, ObjectId};
+use crate::model::{Aor, Dn, Kind, ObjectId, Spot};
 use crate::store::{ChangeSet, Object, Snapshot};
 
 /// What the configuration says about policy.

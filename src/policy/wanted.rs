@@ -8,11 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use super::catalogue::{Scope, Setting};
-use super::device::DeviceId;
 use super::engine::Engine;
 use super::impact::Impact;
 use super::layers::{Chain, Layer, container_of};
-use super::network::{NetworkMap, Spot};
 use super::object::HeldFault;
 use super::personal::{Orders, Own, Personal};
 use super::relevant::Direct;
@@ -20,19 +18,8 @@ use super::resolve::{Sharers, shared};
 use super::resolved::{Decision, Resolved, ResolvedSet};
 use super::stale::Stale;
 use super::witness::Silent;
-use crate::model::{Aor, ObjectId};
+use crate::model::{Aor, DeviceId, NetworkMap, ObjectId, Resource, Spot};
 use crate::store::{Change, ChangeSet, Object};
-
-/// What an endpoint subscribes to (RFC 6080 §5.1).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Resource {
-    /// A user's profile.
-    User(Aor),
-    /// The profile of the network that the endpoint is in.
-    LocalNetwork,
-    /// A device's profile.
-    Device(DeviceId),
-}
 
 /// The settings of a resource at a spot. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::notifying::Command;
 use crate::document::{Document, Renderer};
-use crate::model::Aor;
-use crate::policy::{Answer, Engine, NetworkMap, Resource, Spot};
+use crate::model::{Aor, NetworkMap, Resource, Spot};
+use crate::policy::{Answer, Engine};
 use crate::subscription::Ask;
 
 /// Documents in one message to the notifier: it answers phones between two of them.

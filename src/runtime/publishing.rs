@@ -12,8 +12,8 @@ use super::kept::{self, Kept, KeptUsers, SavedDocuments};
 use super::notifying::Command;
 use super::placing::Placing;
 use crate::document::{Document, Profile, Renderer};
-use crate::model::{Aor, Fault};
-use crate::policy::{Answer, Engine, Guard, Resolved, Resource, Spot, UserChange};
+use crate::model::{Aor, Fault, Resource, Spot};
+use crate::policy::{Answer, Engine, Guard, Resolved, UserChange};
 use crate::store::{Change, ChangeSet, Snapshot};
 use crate::subscription::Ask;
 

@@ -9,6 +9,7 @@ mod show;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -22,10 +23,10 @@ use crate::config::{Config, Flags};
 use crate::directory::ldif::{ChangeRecord, LdifFault, RecordChange, parse_changes};
 use crate::directory::{ATTRIBUTES, Source};
 use crate::document::{Change, Document, Profile, Renderer, changes};
-use crate::model::{Aor, Dn, Fault, ObjectId, Timestamp};
+use crate::model::{Aor, Dn, Fault, Kind, ObjectId, Timestamp};
 use crate::policy::value::Value;
 use crate::policy::{Engine, Guard, Outcome, Resolved, UserChange};
-use crate::store::{ChangeSet, Snapshot, Store};
+use crate::store::{Change as StoreChange, ChangeSet, Snapshot, Store};
 
 /// Exit code for "something would change, or be held".
 const WOULD_CHANGE: u8 = 2;
@@ -90,6 +91,8 @@ struct Plan {
     held: usize,
     /// How many may lose something at once.
     limit: usize,
+    /// Whether phones at sites and subnets may be told something of which nothing is said here.
+    concerns_places: bool,
 }
 
 /// Predicts, and says what. Exit code 2 when something would change or be held, else 0.
@@ -115,7 +118,11 @@ pub fn run(flags: &Flags, what: &What, documents: Option<&Path>, json: bool) -> 
         write_documents(dir, &plan).with_context(|| format!("write the documents to {}", dir.display())).map_err(Failed::Other)?;
     }
     super::answer(&if json { show::json(&plan) } else { show::text(&plan) })?;
-    Ok(if plan.users.is_empty() && plan.quarantine.is_none() { ExitCode::SUCCESS } else { ExitCode::from(WOULD_CHANGE) })
+    Ok(if plan.users.is_empty() && plan.quarantine.is_none() && !plan.concerns_places {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(WOULD_CHANGE)
+    })
 }
 
 /// The change records of what is to be predicted.
@@ -170,7 +177,9 @@ fn predict(config: &Config, source: &Source, before: &Snapshot, records: Vec<Cha
         sets.extend(applied.changes);
     }
     let after = store.snapshot();
+    let network = Arc::clone(engine.network());
     let outcome = engine.update(&after, &sets);
+    let concerns_places = network != *engine.network() || sets.iter().flat_map(|set| &set.changes).any(is_of_places);
     let mut guard = Guard::new(config.guards.users);
     let Outcome { users, examined, .. } = outcome;
     guard.judge(Instant::now(), users.clone(), || published);
@@ -185,6 +194,7 @@ fn predict(config: &Config, source: &Source, before: &Snapshot, records: Vec<Cha
         quarantine: store.quarantine().map(|held| format!("{} objects: {}", held.objects.len(), held.why)),
         held: guard.held(),
         limit: guard.limit(published),
+        concerns_places,
     })
 }
 
@@ -219,6 +229,17 @@ fn predicted(
     let depends_on_id = matches!(change, UserChange::Resolved { now, .. } if new.contains(&now.user) && is_spread(now));
     let is_held = guard.detained().any(|(held, detained)| *held == aor && detained.is_held);
     Some(Predicted { aor, dn, effect, changes, document, depends_on_id, is_held })
+}
+
+/// Whether a change is of a site or subnet itself.
+fn is_of_places(change: &StoreChange) -> bool {
+    match change {
+        StoreChange::Added(object)
+        | StoreChange::Removed { object, .. }
+        | StoreChange::Modified { after: object, .. }
+        | StoreChange::Moved { after: object, .. } => matches!(object.kind, Kind::Site | Kind::Subnet),
+        StoreChange::Members { .. } => false,
+    }
 }
 
 /// Whether two servers have one priority: in which order a user has them depends on its id.

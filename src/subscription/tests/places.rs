@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::bench::{PHONE, Sent, only};
 use super::{Ask, Bench};
 use crate::document::{Document, profile};
-use crate::model::ObjectId;
-use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
+use crate::model::{DeviceId, NetworkMap, ObjectId, Resource, Spot};
 use crate::subscription::{Ask as Question, AuthMode, NotifierConfig};
 
 const S: Duration = Duration::from_secs(1);
