@@ -19,7 +19,7 @@ use common::fake_ad::{FakeAd, Limits, State};
 use common::model::{INSIDE, Model, SUFFIX, expected, seen};
 use common::proxy::Proxy;
 use common::watcher::Watcher;
-use dialcast::directory::{Event, LdapOptions, Report, Source};
+use dialcast::directory::{Dialect, Event, LdapOptions, Report, Source};
 use dialcast::model::Timestamp;
 use dialcast::store::Store;
 use rand::Rng as _;
@@ -185,6 +185,17 @@ async fn changes_between_pages() {
     for seed in 301..=312 {
         for base in [SUFFIX, INSIDE] {
             simulate(seed, base, hardship, |options| options.timers.relist_every = Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// The same, and what changed is told by DirSync, in parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn random_operations_by_dirsync() {
+    for seed in 401..=408 {
+        let hardship = Hardship { between_pages: seed % 2 == 0, ..Hardship::default() };
+        for base in [SUFFIX, INSIDE] {
+            simulate(seed, base, hardship, |options| options.dialect = Some(Dialect::DirSync)).await;
         }
     }
 }

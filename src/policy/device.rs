@@ -76,6 +76,8 @@ impl fmt::Debug for DeviceId {
 pub(crate) struct Devices {
     by_id: BTreeMap<DeviceId, BTreeSet<ObjectId>>,
     ids: HashMap<ObjectId, Vec<DeviceId>>,
+    /// Counts the changes of what is known.
+    pub(crate) version: u64,
 }
 
 impl Devices {
@@ -83,6 +85,7 @@ impl Devices {
     pub(crate) fn load(&mut self, snapshot: &Snapshot, attributes: &[String]) {
         self.by_id.clear();
         self.ids.clear();
+        self.version += 1;
         for object in snapshot.iter().filter(|object| object.kind == Kind::Device) {
             self.note(object, attributes);
         }
@@ -101,6 +104,7 @@ impl Devices {
             return;
         }
         self.forget(object.id);
+        self.version += 1;
         for id in &now {
             self.by_id.entry(id.clone()).or_default().insert(object.id);
         }
@@ -111,7 +115,9 @@ impl Devices {
 
     /// An object is gone.
     pub(crate) fn forget(&mut self, object: ObjectId) {
-        for id in self.ids.remove(&object).into_iter().flatten() {
+        let Some(ids) = self.ids.remove(&object) else { return };
+        self.version += 1;
+        for id in ids {
             if let Some(objects) = self.by_id.get_mut(&id) {
                 objects.remove(&object);
                 if objects.is_empty() {

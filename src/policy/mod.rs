@@ -30,6 +30,7 @@ mod resolved;
 mod server_object;
 mod sources;
 mod spread;
+mod stale;
 mod stead;
 mod told;
 pub mod value;

@@ -36,6 +36,8 @@ pub(super) struct Published {
     pub(super) examined: usize,
     /// Users with a new document.
     pub(super) users: usize,
+    /// Documents for places that differ.
+    pub(super) places: usize,
     /// What passed.
     pub(super) changes: Vec<UserChange>,
 }
@@ -105,9 +107,10 @@ impl Publishing {
                 self.credentials.refresh(after);
             }
         }
+        let places = outcome.answers.len();
         let published = self.publish(now, snapshot, outcome.users, outcome.examined, trust).await;
         self.place(outcome.answers).await;
-        published
+        Published { places, ..published }
     }
 
     /// Changes that have waited long enough.
@@ -206,7 +209,7 @@ impl Publishing {
             let documents = all.collect();
             self.send(Command::Publish(documents)).await;
         }
-        Published { examined, users, changes }
+        Published { examined, users, places: 0, changes }
     }
 
     /// After a restart: who is withheld, waiting or held has the documents of the last run.

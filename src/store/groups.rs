@@ -12,10 +12,11 @@
 use imbl::{OrdMap, OrdSet};
 
 use super::Object;
+use super::dense;
 use super::name::Name;
 use super::primary::Primary;
 use super::tree::Tree;
-use crate::model::{Dn, ObjectId};
+use crate::model::{Dn, Kind, ObjectId};
 
 /// What one member value of a group stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,8 +57,8 @@ pub(crate) struct Groups {
     /// Names that name nothing, the groups that wait for them, and how the names are shown.
     pub(super) waiting: OrdMap<(Name, ObjectId), Dn>,
     /// Who may have which login name (`uid`): what `memberUid` means. By a hash of the name; the object itself says whether it
-    /// has it.
-    pub(super) uids: OrdSet<(u64, ObjectId)>,
+    /// has it. None before the first group with a `memberUid`: most directories have no such group.
+    pub(super) uids: Option<OrdSet<(u64, ObjectId)>>,
     /// Counts the events in which a name may have come to name another object.
     pub(crate) renames: u64,
     /// Up to which of them each group's values were resolved.
@@ -127,15 +128,42 @@ impl Groups {
         }
         let hash = name.hash64();
         let has = |id: &ObjectId| tree.get(*id).is_some_and(|object| object.attributes.texts("uid").any(|uid| Name::of_uid(uid) == *name));
-        self.uids.range::<_, (u64, ObjectId)>((hash, LOWEST)..).take_while(|(of, _)| *of == hash).map(|(_, id)| *id).find(|id| has(id))
+        self.uids
+            .as_ref()?
+            .range::<_, (u64, ObjectId)>((hash, LOWEST)..)
+            .take_while(|(of, _)| *of == hash)
+            .map(|(_, id)| *id)
+            .find(|id| has(id))
     }
 
     pub(crate) fn add_uid(&mut self, uid: &Name, id: ObjectId) {
-        self.uids.insert((uid.hash64(), id));
+        if let Some(uids) = &mut self.uids {
+            uids.insert((uid.hash64(), id));
+        }
     }
 
     pub(crate) fn remove_uid(&mut self, uid: &Name, id: ObjectId) {
-        self.uids.remove(&(uid.hash64(), id));
+        if let Some(uids) = &mut self.uids {
+            uids.remove(&(uid.hash64(), id));
+        }
+    }
+
+    /// Whether anybody asks for login names.
+    pub(crate) fn knows_uids(&self) -> bool {
+        self.uids.is_some()
+    }
+
+    /// Looks at all login names, if the group is the first to ask for them.
+    pub(crate) fn meet(&mut self, tree: &Tree, group: &Object) {
+        if self.uids.is_some() || !group.attributes.has("memberUid") {
+            return;
+        }
+        let users = tree.objects.values().filter(|object| object.kind == Kind::User);
+        let mut uids: Vec<(u64, ObjectId)> =
+            users.flat_map(|user| user.attributes.texts("uid").map(|uid| (Name::of_uid(uid).hash64(), user.id))).collect();
+        uids.sort_unstable();
+        uids.dedup();
+        self.uids = Some(dense::set(uids));
     }
 
     fn held_mut(&mut self, group: ObjectId, name: &Name) -> Option<&mut Held> {

@@ -22,6 +22,8 @@ pub(crate) fn update(
     let changed = || touched.iter().map(|id| (*id, before.get(*id).map(|o| &**o), tree.get(*id).map(|o| &**o)));
     let mut renamed = false;
     let mut arrived = Vec::new();
+    let groups_here = touched.union(told).filter_map(|id| tree.get(*id)).filter(|is| is_group(is));
+    groups_here.for_each(|group| groups.meet(tree, group));
     for (id, was, is) in changed() {
         renamed |= index_uids(groups, id, was, is, &mut arrived);
         renamed |= was.is_some_and(|was| is.is_none_or(|is| is.moved(was) || is.displaced != was.displaced));
@@ -69,6 +71,9 @@ fn is_group(object: &Object) -> bool {
 
 /// Keeps the index of login names. A name lost may now mean another object; a name gained may be waited for.
 fn index_uids(groups: &mut Groups, id: ObjectId, was: Option<&Object>, is: Option<&Object>, arrived: &mut Vec<Name>) -> bool {
+    if !groups.knows_uids() {
+        return false;
+    }
     let uids = |object: Option<&Object>| -> BTreeSet<Name> {
         object.filter(|o| o.kind == Kind::User).into_iter().flat_map(|o| o.attributes.texts("uid").map(Name::of_uid)).collect()
     };

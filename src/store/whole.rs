@@ -164,12 +164,9 @@ impl Tree {
 impl Groups {
     /// Nobody is in any group yet.
     pub(super) fn new(tree: &Tree, renames: u64) -> Self {
-        let users = tree.objects.values().filter(|object| object.kind == Kind::User);
-        let mut uids: Vec<(u64, ObjectId)> =
-            users.flat_map(|user| user.attributes.texts("uid").map(|uid| (Name::of_uid(uid).hash64(), user.id))).collect();
-        uids.sort_unstable();
-        uids.dedup();
-        Self { uids: dense::set(uids), renames, primary: Primary::of(tree), ..Self::default() }
+        let mut groups = Self { renames, primary: Primary::of(tree), ..Self::default() };
+        tree.objects.values().filter(|object| object.kind == Kind::Group).for_each(|group| groups.meet(tree, group));
+        groups
     }
 
     /// Enters all memberships there are, each name of a group once.

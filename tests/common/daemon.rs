@@ -162,6 +162,13 @@ impl Daemon {
         Serve::on(directory).start()
     }
 
+    /// The most memory that it has had so far, in octets.
+    pub fn memory_most(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// Ends it at once (SIGKILL), as a crash does.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

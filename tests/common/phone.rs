@@ -31,6 +31,12 @@ impl Phone {
 
     /// The next NOTIFY: when it was read, and its body. It has been answered.
     pub fn next(&mut self) -> (Instant, String) {
+        let (at, _, body) = self.notify();
+        (at, body)
+    }
+
+    /// The same, with its number: one that was sent again has the same.
+    pub fn notify(&mut self) -> (Instant, u32, String) {
         loop {
             let length = self.socket.recv(&mut self.buffer).expect("a NOTIFY in time");
             let at = Instant::now();
@@ -49,7 +55,8 @@ impl Phone {
             }
             answer += "Content-Length: 0\r\n\r\n";
             self.socket.send(answer.as_bytes()).unwrap();
-            return (at, body.to_owned());
+            let number = head.lines().find_map(|line| line.strip_prefix("CSeq: ")?.split(' ').next()?.parse().ok());
+            return (at, number.unwrap(), body.to_owned());
         }
     }
 }

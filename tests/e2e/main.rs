@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bulk;
 mod fanout;
 mod faults;
 mod guards;

@@ -26,7 +26,7 @@ mod words;
 
 use std::sync::OnceLock;
 
-use server::{Files, OpenLdap, Server};
+use server::{DirectoryServer, DomainController, Files, OpenLdap, Server};
 use stage::{Told, play};
 
 /// What an LDIF file makes of the story: told once, compared with by every server's run.
@@ -60,4 +60,16 @@ fn told_by_ldif() {
 fn told_by_openldap() {
     let _alone = common::alone();
     same_as_the_file(&mut OpenLdap::start());
+}
+
+#[test]
+fn told_by_389_directory_server() {
+    let _alone = common::alone();
+    same_as_the_file(&mut DirectoryServer::start());
+}
+
+#[test]
+fn told_by_samba() {
+    let _alone = common::alone();
+    same_as_the_file(&mut DomainController::start());
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use super::common::ds389::{self, Ds389};
+use super::common::samba::Samba;
 use super::common::slapd::{self, Slapd};
 use super::story::{Deed, Thing, beginning};
 use super::words::Words;
@@ -26,7 +28,7 @@ pub(crate) trait Server {
 }
 
 fn records(words: Words, things: &[Thing]) -> String {
-    things.iter().map(|thing| words.record(thing)).collect::<Vec<_>>().join("\n")
+    things.iter().map(|thing| words.records(thing)).collect::<Vec<_>>().join("\n")
 }
 
 fn changes(words: Words, deeds: &[Deed]) -> String {
@@ -69,6 +71,13 @@ impl Files {
                 Thing::Person { tel, .. } => tel.clone_from(new),
                 other => panic!("{other:?} has no number"),
             },
+            Deed::Subnet { prefix, site: new } => {
+                let sites = self.things.iter_mut().filter_map(|thing| match thing {
+                    Thing::Subnet { prefix: own, site } if own == prefix => Some(site),
+                    _ => None,
+                });
+                sites.for_each(|site| *site = new);
+            }
             Deed::Members { dn, members: new } => match self.edit(dn) {
                 Thing::Group { members, .. } => members.clone_from(new),
                 other => panic!("{other:?} has no members"),
@@ -85,6 +94,7 @@ impl Files {
                     match thing {
                         Thing::Unit(own) if is_it => own.clone_from(&target),
                         Thing::Unit(own) => *own = moved(own, &tail, &new_tail),
+                        Thing::Network | Thing::Site { .. } | Thing::Subnet { .. } => {}
                         Thing::Person { name, above, .. }
                         | Thing::Group { name, above, .. }
                         | Thing::Server { name, above, .. }
@@ -143,4 +153,74 @@ impl Server for OpenLdap {
     fn act(&mut self, deeds: &[Deed]) {
         self.0.modify(&changes(Words::Standard, deeds));
     }
+}
+
+/// A real 389 Directory Server.
+pub(crate) struct DirectoryServer(Ds389);
+
+impl DirectoryServer {
+    pub(crate) fn start() -> Self {
+        Self(Ds389::start(&format!("{}\n{}", ds389::BASE, records(Words::Standard, &beginning()))))
+    }
+}
+
+impl Server for DirectoryServer {
+    const NAME: &str = "389 Directory Server";
+
+    fn url(&self) -> String {
+        self.0.url()
+    }
+
+    fn config(&self) -> String {
+        login(Ds389::READER, Ds389::PASSWORD)
+    }
+
+    fn act(&mut self, deeds: &[Deed]) {
+        self.0.modify(&changes(Words::Standard, deeds));
+    }
+}
+
+/// A real Samba domain controller.
+pub(crate) struct DomainController(Samba);
+
+impl DomainController {
+    pub(crate) fn start() -> Self {
+        let samba = Samba::start();
+        let things = beginning();
+        samba.modify(&things.iter().map(|thing| added(&Words::ActiveDirectory.records(thing))).collect::<Vec<_>>().join("\n"));
+        // As docs/active-directory.md has it: who may see what is deleted is told so at once.
+        samba.allow_reader(&format!("CN=Deleted Objects,{}", Samba::SUFFIX));
+        Self(samba)
+    }
+}
+
+/// Content records as change records.
+fn added(records: &str) -> String {
+    let record = |text: &str| text.replacen('\n', "\nchangetype: add\n", 1);
+    records.split("\n\n").map(record).collect::<Vec<_>>().join("\n\n")
+}
+
+impl Server for DomainController {
+    const NAME: &str = "Samba";
+
+    fn url(&self) -> String {
+        self.0.url()
+    }
+
+    fn config(&self) -> String {
+        login(Samba::READER, Samba::PASSWORD)
+    }
+
+    fn act(&mut self, deeds: &[Deed]) {
+        self.0.modify(&changes(Words::ActiveDirectory, deeds));
+    }
+}
+
+/// An account that may read and nothing else; its password in a file of this process, removed by the system with the folder.
+fn login(account: &str, password: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("scenario-{}", password.len()));
+    std::fs::write(&file, password).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    format!("[directory]\nbind_dn = \"{account}\"\npassword_file = \"{}\"", file.display())
 }

@@ -4,7 +4,7 @@
 //! lose changes without a word. So on a schedule the server is asked for every id with its version, which is a small part of the
 //! directory, and whatever differs from the ledger is read again. Pure: no network and no time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::model::ObjectId;
 
@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     /// Whether the versions are of entries told, not found in a list: a complete list was told since the start.
     trusted: bool,
     refresh: Option<Refresh>,
+    /// Entries told since somebody began to watch; empty when nobody does.
+    touched: Option<HashSet<ObjectId>>,
 }
 
 /// A refresh that may yet be forgotten.
@@ -75,6 +77,9 @@ impl Ledger {
 
     /// The entry was told with this version.
     pub(super) fn told(&mut self, id: ObjectId, version: u64) {
+        if let Some(touched) = &mut self.touched {
+            touched.insert(id);
+        }
         match &mut self.refresh {
             Some(refresh) => drop(refresh.named.insert(id, Some(version))),
             None => drop(self.known.insert(id, version)),
@@ -91,6 +96,9 @@ impl Ledger {
 
     /// The entry was told to be gone.
     pub(super) fn gone(&mut self, id: ObjectId) {
+        if let Some(touched) = &mut self.touched {
+            touched.insert(id);
+        }
         match &mut self.refresh {
             Some(refresh) => drop(refresh.named.insert(id, None)),
             None => drop(self.known.remove(&id)),
@@ -166,6 +174,16 @@ impl Ledger {
         differences
     }
 
+    /// Notes what is told from now on, until [`Self::watched`] is asked.
+    pub(super) fn watch(&mut self) {
+        self.touched = Some(HashSet::new());
+    }
+
+    /// What was told since [`Self::watch`].
+    pub(super) fn watched(&mut self) -> HashSet<ObjectId> {
+        self.touched.take().unwrap_or_default()
+    }
+
     /// Every entry that was told.
     pub(super) fn ids(&self) -> impl Iterator<Item = ObjectId> {
         self.known.keys().copied()
@@ -204,7 +222,7 @@ mod tests {
     #[test]
     fn what_differs() {
         let ledger = full(&[(1, 10), (2, 10), (4, 10), (5, 10)]);
-        let differences = ledger.compare(&mut listed(&[(4, 10), (3, 10), (2, 11)]));
+        let differences = ledger.compare(&mut listed(&[(4, 10), (3, 10), (2, 12)]));
         assert_eq!(differences, Differences { stale: vec![id(2), id(3)], missing: vec![id(1), id(5)] });
         assert_eq!(ledger.compare(&mut listed(&[(1, 10), (2, 10), (4, 10), (5, 10)])), Differences::default());
     }
@@ -213,7 +231,7 @@ mod tests {
     fn a_refresh_that_breaks_off_is_forgotten() {
         let mut ledger = full(&[(1, 10), (2, 10)]);
         ledger.begin(false);
-        ledger.told(id(1), 11);
+        ledger.told(id(1), 12);
         ledger.gone(id(2));
         assert!(ledger.knows(id(1)) && !ledger.knows(id(2)));
         ledger.begin(false);
@@ -232,7 +250,7 @@ mod tests {
         let mut ledger = Ledger::default();
         assert_eq!(ledger.standing(id(1), 10), Standing::Unprimed);
         ledger.prime([id(1)]);
-        assert_eq!((ledger.standing(id(1), 10), ledger.standing(id(1), 11)), (Standing::Same, Standing::Stale));
+        assert_eq!((ledger.standing(id(1), 10), ledger.standing(id(1), 12)), (Standing::Same, Standing::Stale));
         assert_eq!(ledger.standing(id(2), 10), Standing::Stale);
         assert!(!ledger.is_trusted());
         assert!(full(&[]).is_trusted());
@@ -249,8 +267,8 @@ mod tests {
     proptest! {
         #[test]
         fn as_sets_have_it(told in prop::collection::btree_map(0..20u8, 1..4u64, 0..20), list in prop::collection::btree_map(0..20u8, 1..4u64, 0..20)) {
-            let even = |entries: std::collections::BTreeMap<u8, u64>| entries.into_iter().map(|(n, version)| (n, version * 2)).collect();
-            let (told, list): (std::collections::BTreeMap<u8, u64>, std::collections::BTreeMap<u8, u64>) = (even(told), even(list));
+            let even = |entries: BTreeMap<u8, u64>| entries.into_iter().map(|(n, version)| (n, version * 2)).collect();
+            let (told, list): (BTreeMap<u8, u64>, BTreeMap<u8, u64>) = (even(told), even(list));
             let ledger = full(&told.clone().into_iter().collect::<Vec<_>>());
             let found = ledger.compare(&mut listed(&list.clone().into_iter().collect::<Vec<_>>()));
             let stale: Vec<ObjectId> = list.iter().filter(|(n, version)| told.get(n) != Some(version)).map(|(n, _)| id(*n)).collect();

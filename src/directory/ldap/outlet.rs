@@ -10,6 +10,7 @@ use super::faults::Faults;
 use super::ledger::Ledger;
 use super::queue::Queue;
 use crate::directory::{Cookie, Entry, Event, LdapOptions, Report};
+use crate::model::Dn;
 
 /// What every session writes to, whatever its dialect.
 pub(super) struct Outlet {
@@ -102,6 +103,8 @@ impl Outlet {
                 // What hung below went with it, and nobody says what that was.
                 self.swept = true;
             }
+            // The server believes that it was told. Where it is, the roll call finds it.
+            Event::InitKeep(id) if self.ledger.is_primed() && !self.ledger.knows(*id) => return,
             Event::InitKeep(id) => self.ledger.kept(*id),
             _ => {}
         }
@@ -126,6 +129,13 @@ impl Outlet {
                 }
             }
         }
+    }
+
+    /// The name of an entry that came from elsewhere, or back into sight, with others below it: servers tell of the entry alone.
+    /// `inside`: entries can be moved into the base from outside. An entry that was just made has nothing below it.
+    pub(super) fn brings_others(&self, entry: &Found, inside: bool) -> Option<Dn> {
+        let has_below = entry.has_below.unwrap_or(inside) && !self.ledger.knows(entry.id);
+        entry.dn.as_ref().ok().filter(|_| has_below).cloned()
     }
 
     /// A refresh begins: its faults are told anew. `full`: it is the whole content.

@@ -24,16 +24,15 @@ pub(in crate::directory) async fn watch(options: LdifOptions, resume: Option<Coo
     let mut feed = Feed::new(options, resume.as_ref());
     loop {
         settle.looked();
+        let heard = out.clone();
         let looking = tokio::task::spawn_blocking(move || {
-            let reports = feed.look();
-            (feed, reports)
+            let is_heard = feed.look(&mut |report| heard.blocking_send(report).is_ok());
+            (feed, is_heard)
         });
-        let reports;
-        (feed, reports) = looking.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        for report in reports {
-            if out.send(report).await.is_err() {
-                return;
-            }
+        let is_heard;
+        (feed, is_heard) = looking.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        if !is_heard {
+            return;
         }
         loop {
             let due = settle.due().or_else(|| feed.unsettled.then(|| Instant::now() + feed.options.debounce));
@@ -58,22 +57,28 @@ pub(in crate::directory) async fn watch(options: LdifOptions, resume: Option<Coo
 pub(in crate::directory) fn read(path: &Path) -> Result<Vec<Event>, LdifError> {
     // A file that changes all the time is read as it is after a few tries.
     for _ in 0..10 {
-        if let Look::Read(records) = files::read(path)? {
-            let tree = Tree::adopt(&Tree::default(), &Kept::default(), records).map_err(|faults| LdifError { faults })?;
-            return Ok(first(tree).0);
+        if let Look::Read(records) = files::read(path, &mut |_| {})? {
+            let mut tree = Tree::adopt(&Tree::default(), &Kept::default(), records).map_err(|faults| LdifError { faults })?;
+            let mut events = Vec::with_capacity(tree.nodes().len() + 2);
+            first(&mut tree, &mut |event| {
+                events.push(event);
+                true
+            });
+            return Ok(events);
         }
     }
     Err(LdifError { faults: vec![LdifFault::of_file(path, super::LdifProblem::Unsettled)] })
 }
 
-/// The events of a first reading, and the tree without what they hold.
-fn first(mut tree: Tree) -> (Vec<Event>, Tree) {
+/// Whoever listens; says whether it still does.
+type Tell<'a, T> = &'a mut dyn FnMut(T) -> bool;
+
+/// Tells the events of a first reading, one by one; the tree holds nothing of them afterwards.
+fn first(tree: &mut Tree, tell: Tell<'_, Event>) -> bool {
     let cookie = tree.kept().to_cookie();
-    let mut events = Vec::with_capacity(tree.nodes().len() + 2);
-    events.push(Event::Init);
-    events.extend(all(&mut tree));
-    events.push(Event::InitDone { sweep: true, cookie: Some(cookie) });
-    (events, tree)
+    let is_heard = tell(Event::Init) && all(tree).all(&mut *tell);
+    tree.forget();
+    is_heard && tell(Event::InitDone { sweep: true, cookie: Some(cookie) })
 }
 
 /// What has been told so far.
@@ -102,28 +107,32 @@ impl Feed {
         stamp(&self.options.path).ok() != self.stamp
     }
 
-    /// Reads the files, and says what is new.
-    fn look(&mut self) -> Vec<Report> {
+    /// Reads the files, and tells what is new. False: nobody listens any more.
+    fn look(&mut self, tell: Tell<'_, Report>) -> bool {
         self.stamp = stamp(&self.options.path).ok();
         self.unsettled = false;
-        let read = files::read(&self.options.path).map_err(|error| error.faults);
+        let mut progress = |entries: usize| {
+            // Who does not listen any more is noticed at the next report.
+            let _ = tell(Report::Progress { entries: entries as u64 });
+        };
+        let read = files::read(&self.options.path, &mut progress).map_err(|error| error.faults);
         let none = Tree::default();
         let old = self.tree.as_ref().unwrap_or(&none);
         let adopted = match read {
             Ok(Look::Unsettled) => {
                 self.unsettled = true;
-                return Vec::new();
+                return true;
             }
             Ok(Look::Read(records)) => Tree::adopt(old, &self.kept, records),
             Err(faults) => Err(faults),
         };
         match adopted {
-            Ok(tree) => self.good(tree),
-            Err(faults) => self.bad(faults),
+            Ok(tree) => self.good(tree, tell),
+            Err(faults) => self.bad(faults).into_iter().all(tell),
         }
     }
 
-    fn good(&mut self, mut tree: Tree) -> Vec<Report> {
+    fn good(&mut self, mut tree: Tree, tell: Tell<'_, Report>) -> bool {
         let mut reports = Vec::new();
         if self.faults.as_ref().is_none_or(|faults| !faults.is_empty()) {
             let what = format!("LDIF at {} ({} entries)", self.options.path.display(), tree.nodes().len());
@@ -138,14 +147,14 @@ impl Feed {
                 reports.push(Report::Event(Event::Checkpoint(cookie.clone())));
             }
         } else {
-            let (events, told) = first(tree);
-            tree = told;
-            reports.extend(events.into_iter().map(Report::Event));
+            if !reports.drain(..).all(&mut *tell) || !first(&mut tree, &mut |event| tell(Report::Event(event))) {
+                return false;
+            }
             self.kept = Kept::default();
         }
         self.cookie = Some(cookie);
         self.tree = Some(tree);
-        reports
+        reports.into_iter().all(tell)
     }
 
     /// What was read before stays in use. The same faults are not reported twice.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::problem::{LdifError, LdifFault, LdifProblem};
-use super::record::{RECORDS_MAX, Record, parse};
+use super::record::{RECORDS_MAX, Record, parse_telling};
 
 /// The most that is read, all files together: a million users with photographs left out is a fifth of it.
 const OCTETS_MAX: u64 = 2 << 30;
@@ -72,8 +72,9 @@ pub(super) fn is_ldif(path: &Path) -> bool {
     !hidden && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ldif"))
 }
 
-/// Reads and parses all files; the faults of all of them are reported together.
-pub(super) fn read(path: &Path) -> Result<Look, LdifError> {
+/// Reads and parses all files; the faults of all of them are reported together. `progress` is told now and then how many records
+/// there are so far.
+pub(super) fn read(path: &Path, progress: &mut dyn FnMut(usize)) -> Result<Look, LdifError> {
     let one = |fault| LdifError { faults: vec![fault] };
     let before = stamp(path).map_err(one)?;
     if before.0.iter().map(|(_, length, ..)| length).sum::<u64>() > OCTETS_MAX {
@@ -83,7 +84,7 @@ pub(super) fn read(path: &Path) -> Result<Look, LdifError> {
     let mut faults = Vec::new();
     for (file, length, ..) in &before.0 {
         match contents(file, *length).map_err(one)? {
-            Some(bytes) => match parse(&bytes, file) {
+            Some(bytes) => match parse_telling(&bytes, file, &mut |count| progress(records.len() + count)) {
                 Ok(more) => records.extend(more),
                 Err(error) => faults.extend(error.faults),
             },
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     fn faults(path: &Path) -> String {
-        read(path).unwrap_err().faults.iter().map(|fault| format!("{}\n", fault.problem)).collect::<Vec<_>>().concat()
+        read(path, &mut |_| {}).unwrap_err().faults.iter().map(|fault| format!("{}\n", fault.problem)).collect::<Vec<_>>().concat()
     }
 
     #[test]
@@ -128,7 +129,7 @@ mod tests {
         write("a.LDIF", "dn: cn=a\ncn: a\n");
         write("notes.txt", "not LDIF");
         write(".#b.ldif", "an editor's");
-        let Look::Read(records) = read(dir.path()).unwrap() else { panic!() };
+        let Look::Read(records) = read(dir.path(), &mut |_| {}).unwrap() else { panic!() };
         assert_eq!(records.iter().map(|record| record.dn.to_string()).collect::<Vec<_>>(), ["cn=a", "cn=b"]);
         // Faults of several files come together.
         write("a.LDIF", "x");

@@ -46,6 +46,14 @@ pub struct Record {
 /// # Errors
 /// Everything that is wrong in the file: after a fault, reading goes on with the next record.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Record>, LdifError> {
+    parse_telling(bytes, path, &mut |_| {})
+}
+
+/// A reading tells how far it is after each of so many records: every second or so.
+const PROGRESS_EVERY: usize = 50_000;
+
+/// As [`parse`]; `progress` is told now and then how many records there are so far.
+pub(super) fn parse_telling(bytes: &[u8], path: &Path, progress: &mut dyn FnMut(usize)) -> Result<Vec<Record>, LdifError> {
     let whole = |problem| Err(LdifError { faults: vec![LdifFault::of_file(path, problem)] });
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
         return whole(LdifProblem::Utf16);
@@ -62,7 +70,11 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Record>, LdifError> {
         read: HashMap::new(),
     };
     for item in Lines::of(bytes) {
+        let before = parser.records.len();
         parser.item(&item);
+        if parser.records.len() > before && parser.records.len() % PROGRESS_EVERY == 0 {
+            progress(parser.records.len());
+        }
         if parser.faults.len() >= FAULTS_MAX {
             parser.faults.push(LdifFault::of_file(path, LdifProblem::More));
             break;

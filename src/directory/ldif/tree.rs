@@ -1,6 +1,7 @@
 //! The entries of the files as a tree, and who is who between one state of the files and the next.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -16,8 +17,47 @@ use crate::model::{Attributes, Dn, ObjectId, Rdn};
 pub(super) struct Tree {
     /// The upper ones first, then by name.
     nodes: Vec<Node>,
-    by_name: HashMap<String, usize>,
-    by_id: HashMap<ObjectId, usize>,
+    by_name: Index,
+    /// The places of the nodes, sorted by their ids.
+    by_id: Vec<u32>,
+    /// The nodes' attributes, until they have been told: two states of a million entries need not be in memory three times.
+    untold: Vec<Attributes>,
+}
+
+/// Entries by a hash of their folded names, sorted: the names themselves are in the entries.
+#[derive(Debug, Default)]
+struct Index(Vec<(u64, u32)>);
+
+impl Index {
+    fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut index: Vec<(u64, u32)> = (0..).zip(names).map(|(at, name)| (name_hash(name), at)).collect();
+        index.sort_unstable();
+        Self(index)
+    }
+
+    /// The place of the entry of this name. `is_named` says whether the entry at a place has it.
+    fn find(&self, name: &str, is_named: impl Fn(usize) -> bool) -> Option<usize> {
+        let hash = name_hash(name);
+        let from = self.0.partition_point(|(other, _)| *other < hash);
+        let same = self.0.get(from..)?.iter().take_while(|(other, _)| *other == hash);
+        same.map(|(_, at)| *at as usize).find(|at| is_named(*at))
+    }
+}
+
+fn name_hash(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether [`Dn::key`] gives this, without making it.
+fn has_key(dn: &Dn, key: &str) -> bool {
+    let mut rest = Some(key);
+    for (index, rdn) in dn.rdns().iter().enumerate() {
+        let here = if index == 0 { rest } else { rest.and_then(|rest| rest.strip_prefix(',')) };
+        rest = here.and_then(|rest| rest.strip_prefix(rdn.key()));
+    }
+    rest == Some("")
 }
 
 /// One entry.
@@ -25,15 +65,13 @@ pub(super) struct Tree {
 pub(super) struct Node {
     pub(super) id: ObjectId,
     pub(super) dn: Dn,
-    /// Empty once they have been told: two states of a million entries need not be in memory three times.
-    attributes: Attributes,
-    /// What they were.
+    /// What its attributes were.
     pub(super) digest: [u8; 16],
     classes: Arc<str>,
     /// Whether the id is the file's own.
     given: bool,
     /// Which entry is the closest above it.
-    above: Option<usize>,
+    above: Option<u32>,
 }
 
 /// Ids that neither the file gives nor the name does: of entries that were moved or renamed since they were first seen.
@@ -50,27 +88,29 @@ impl Tree {
 
     /// An entry for its event, its attributes moved out.
     pub(super) fn tell(&mut self, index: usize) -> Option<Entry> {
-        let node = self.nodes.get_mut(index)?;
-        Some(Entry { id: node.id, dn: node.dn.clone(), attributes: std::mem::take(&mut node.attributes) })
+        let node = self.nodes.get(index)?;
+        Some(Entry { id: node.id, dn: node.dn.clone(), attributes: std::mem::take(self.untold.get_mut(index)?) })
     }
 
     /// Drops the attributes: what is not told now never will be.
     pub(super) fn forget(&mut self) {
-        self.nodes.iter_mut().for_each(|node| node.attributes = Attributes::new());
+        self.untold = Vec::new();
     }
 
     pub(super) fn get(&self, id: ObjectId) -> Option<&Node> {
-        self.by_id.get(&id).and_then(|&index| self.nodes.get(index))
+        let id_at = |at: &u32| self.nodes.get(*at as usize).map(|node| node.id);
+        let found = self.by_id.binary_search_by_key(&Some(id), id_at).ok()?;
+        self.nodes.get(*self.by_id.get(found)? as usize)
     }
 
     /// The closest entry above, if there is one.
     pub(super) fn above(&self, node: &Node) -> Option<&Node> {
-        node.above.and_then(|index| self.nodes.get(index))
+        node.above.and_then(|index| self.nodes.get(index as usize))
     }
 
     /// The entry of this folded name.
     pub(super) fn named(&self, name: &str) -> Option<&Node> {
-        self.by_name.get(name).and_then(|&index| self.nodes.get(index))
+        self.nodes.get(self.by_name.find(name, |at| self.nodes.get(at).is_some_and(|node| has_key(&node.dn, name)))?)
     }
 
     /// Makes a tree of records, whose ids are those of the old tree wherever they are the same objects: by `entryUUID`,
@@ -199,7 +239,7 @@ fn classes(attributes: &Attributes) -> String {
 struct Matching<'a> {
     old: &'a Tree,
     records: Vec<(String, Record)>,
-    by_name: HashMap<String, usize>,
+    by_name: Index,
     /// The ids found so far, by the records' places.
     ids: Vec<Option<ObjectId>>,
     /// The same, for looking up.
@@ -208,9 +248,14 @@ struct Matching<'a> {
 
 impl<'a> Matching<'a> {
     fn new(old: &'a Tree, records: Vec<(String, Record)>) -> Self {
-        let by_name = records.iter().enumerate().map(|(index, (name, _))| (name.clone(), index)).collect();
+        let by_name = Index::of(records.iter().map(|(name, _)| name.as_str()));
         let ids = vec![None; records.len()];
         Self { old, records, by_name, ids, taken: HashSet::new() }
+    }
+
+    /// The place of the record of this name.
+    fn named(&self, name: &str) -> Option<usize> {
+        self.by_name.find(name, |at| self.records.get(at).is_some_and(|(other, _)| other == name))
     }
 
     fn found(&mut self, index: usize, id: ObjectId) {
@@ -260,7 +305,7 @@ impl<'a> Matching<'a> {
         let mut progress = false;
         for index in self.open() {
             let Some((_, record)) = self.records.get(index) else { continue };
-            let parent = Names::of(&record.dn).iter().nth(1).and_then(|above| self.by_name.get(above).copied());
+            let parent = Names::of(&record.dn).iter().nth(1).and_then(|above| self.named(above));
             let parent = parent.and_then(|at| self.ids.get(at).copied().flatten());
             let Some((parent, rdn)) = parent.and_then(|id| self.old.get(id)).zip(record.dn.rdn()) else { continue };
             let node = self.old.named(&format!("{},{}", rdn.key(), parent.dn.key()));
@@ -302,22 +347,34 @@ impl<'a> Matching<'a> {
     fn finish(mut self) -> Tree {
         for index in self.open() {
             let Some((_, record)) = self.records.get(index) else { continue };
-            let known = |name: &str| self.by_name.get(name).and_then(|&at| self.ids.get(at).copied().flatten());
+            let known = |name: &str| self.named(name).and_then(|at| self.ids.get(at).copied().flatten());
             // An entry that was moved away still has the id of this name: the next one, then.
             let id = (0..=u32::MAX).map(|salt| derive(&record.dn, salt, known)).find(|id| !self.taken.contains(id));
             self.found(index, id.unwrap_or(ObjectId::from_bytes([0; 16])));
         }
-        let mut tree = Tree { by_name: self.by_name, ..Tree::default() };
+        let above = |(_, record): &(String, Record)| {
+            let at = Names::of(&record.dn).iter().skip(1).find_map(|name| self.named(name));
+            at.and_then(|at| u32::try_from(at).ok())
+        };
+        let above: Vec<Option<u32>> = self.records.iter().map(above).collect();
+        let count = self.records.len();
+        let mut tree = Tree {
+            nodes: Vec::with_capacity(count),
+            by_name: self.by_name,
+            by_id: (0..).take(count).collect(),
+            untold: Vec::with_capacity(count),
+        };
         let mut shared: HashMap<String, Arc<str>> = HashMap::new();
-        for ((_, record), id) in self.records.into_iter().zip(self.ids) {
+        for (((_, record), id), above) in self.records.into_iter().zip(self.ids).zip(above) {
             let Record { dn, attributes, .. } = record;
             let id = id.unwrap_or(ObjectId::from_bytes([0; 16]));
-            let above = Names::of(&dn).iter().skip(1).find_map(|name| tree.by_name.get(name).copied());
             let classes = classes(&attributes);
             let classes = Arc::clone(shared.entry(classes).or_insert_with_key(|classes| classes.as_str().into()));
-            tree.by_id.insert(id, tree.nodes.len());
-            tree.nodes.push(Node { id, dn, digest: digest(&attributes), attributes, classes, given: record.id.is_some(), above });
+            tree.nodes.push(Node { id, dn, digest: digest(&attributes), classes, given: record.id.is_some(), above });
+            tree.untold.push(attributes);
         }
+        let Tree { nodes, by_id, .. } = &mut tree;
+        by_id.sort_unstable_by_key(|at| nodes.get(*at as usize).map(|node| node.id));
         tree
     }
 }

@@ -102,4 +102,47 @@ proptest! {
         prop_assert_eq!(tree(&plain), tree(&one_by_one));
         prop_assert_eq!(groups(&plain), groups(&one_by_one));
     }
+
+    /// A plain list, every entry below one that is there, is made as a whole: it comes to what one entry after the other comes to.
+    #[test]
+    fn a_plain_list(drafts in prop::collection::vec((0..6_usize, 0..4_usize, prop::collection::vec((0..8_usize, any::<bool>()), 0..4), 0..4_u8), 1..8)) {
+        let mut names = vec!["dc=b,dc=a".to_owned()];
+        let leaves = ["ou=x", "cn=g", "uid=u", "OU=y"];
+        for (index, (above, leaf, ..)) in drafts.iter().enumerate() {
+            names.push(format!("{}{index},{}", leaves[*leaf], names[above % names.len()]));
+        }
+        let mut list = vec![entry("z dc=b,dc=a")];
+        for ((letter, name), (_, _, members, uid)) in ('a'..).zip(names.iter().skip(1)).zip(&drafts) {
+            let mut line = format!("{letter} {name}|uid=u{uid}|memberUid=U{uid}");
+            for (member, folded) in members {
+                // Some are not there, and some are there in two spellings.
+                let member = names.get(*member).map_or("uid=gone,dc=b,dc=a", String::as_str);
+                line += &format!("|member={}", if *folded { member.to_uppercase() } else { member.to_owned() });
+            }
+            list.push(entry(&line));
+        }
+        let (mut whole, mut one_by_one) = (Store::new(), store(&[]));
+        step(&mut whole, Event::Init);
+        for entry in list.iter().rev() {
+            step(&mut whole, Event::InitApply(entry.clone()));
+        }
+        step(&mut whole, Event::InitDone { sweep: true, cookie: None });
+        for entry in &list {
+            step(&mut one_by_one, Event::Apply(entry.clone()));
+        }
+        // Told again, so that each group's values are read against all entries.
+        step(&mut one_by_one, Event::Init);
+        for entry in &list {
+            step(&mut one_by_one, Event::InitApply(entry.clone()));
+        }
+        step(&mut one_by_one, Event::InitDone { sweep: true, cookie: None });
+        let (one, other) = (whole.snapshot(), one_by_one.snapshot());
+        prop_assert_eq!(outline(&one), outline(&other));
+        for entry in &list {
+            prop_assert_eq!(members(&one, letter(entry.id)), members(&other, letter(entry.id)));
+            prop_assert_eq!(one.groups_of(entry.id).collect::<Vec<_>>(), other.groups_of(entry.id).collect::<Vec<_>>());
+        }
+        let held = |state: &crate::store::Snapshot| state.groups.all().map(|(group, name, held)| (group, name.clone(), held.clone())).collect::<Vec<_>>();
+        prop_assert_eq!(held(&one), held(&other));
+    }
 }

@@ -194,6 +194,34 @@ fn a_user_who_is_gone_is_gone_everywhere() {
 }
 
 #[test]
+fn a_farewell_is_for_everybody_wherever_they_are() {
+    let mut bench = Bench::placed();
+    bench.ask(&Ask::subscribe());
+    let notify = bench.publish_at(&anna(), 1, "berlin");
+    bench.accept(notify);
+    // One that waits.
+    bench.ask_from(IN_ROME, &Ask::subscribe().branch("rome").with("Call-ID", "rome"));
+    bench.notifier.dismiss(
+        bench.now,
+        &Bench::aor("anna"),
+        crate::subscription::Reason::NoResource,
+        Document::new(profile::CONTENT_TYPE, b"".as_slice()),
+    );
+    let sent = bench.sent();
+    assert_eq!(sent.len(), 2);
+    for notify in sent {
+        assert!(notify.field("Content-Type").is_some() && notify.body().is_empty(), "the explicit empty profile: {notify:?}");
+        let last = only(bench.answer(&notify, "200 OK"));
+        assert_eq!(last.field("Subscription-State"), Some("terminated;reason=noresource"));
+        bench.answer(&last, "200 OK");
+    }
+    assert_eq!(bench.notifier.subscriptions(), 0);
+    // The address is somebody else's now: what belonged to the one before is not there.
+    bench.publish("anna", "another");
+    assert_eq!(only(bench.ask(&Ask::subscribe().branch("new").with("Call-ID", "new"))).start(), "SIP/2.0 200 OK");
+}
+
+#[test]
 fn a_user_whose_document_is_withheld_may_have_one_somewhere() {
     let mut bench = Bench::placed();
     let carl = Ask::subscribe().user("carl");

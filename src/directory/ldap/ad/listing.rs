@@ -18,6 +18,7 @@ impl Ad<'_> {
     /// Reads everything, and tells it as a list whose end sweeps what is gone.
     pub(super) async fn list(&mut self) -> Result<(), End> {
         self.usn = highest(&mut self.wire, self.options.timers.ping_timeout).await?;
+        self.begin_dirsync().await?;
         self.witnesses.clear();
         self.known = Some(HashMap::new());
         self.outlet.begin(true);

@@ -12,6 +12,7 @@
 mod changes;
 mod checkpoint;
 mod controls;
+mod dirsync;
 mod listing;
 mod metadata;
 mod pages;
@@ -35,7 +36,7 @@ use super::failure::LdapFailure;
 use super::outlet::Outlet;
 use super::session::{End, Opened, attributes};
 use super::wire::Wire;
-use crate::directory::{Event, LdapOptions, Report};
+use crate::directory::{Dialect, Event, LdapOptions, Report};
 use crate::model::{Dn, ObjectId};
 
 /// How many entries of a list go by between two reports of progress.
@@ -45,8 +46,8 @@ const PROGRESS_EVERY: u64 = 10_000;
 const STRIDE: Duration = Duration::from_millis(20);
 
 /// Reports by way of a connection until it ends. `what` says to what and how, for people.
-pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, opened: Opened, what: String) -> Result<End, End> {
-    let mut ad = Ad::open(options, outlet, opened).await?;
+pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, opened: Opened, dialect: Dialect, what: String) -> Result<End, End> {
+    let mut ad = Ad::open(options, outlet, opened, dialect).await?;
     let start = ad.start().await?;
     let replica = &ad.replica;
     let what = match &start {
@@ -73,6 +74,8 @@ struct Ad<'s> {
     /// Whether the server knows pages.
     paged: bool,
     notifications: Notifications,
+    /// Where DirSync goes on, by that dialect.
+    dirsync: Option<Vec<u8>>,
     /// Everything up to this count was told.
     usn: u64,
     witnesses: Witnesses,
@@ -101,12 +104,12 @@ struct Schedule {
 }
 
 impl<'s> Ad<'s> {
-    async fn open(options: &'s LdapOptions, outlet: &'s mut Outlet, opened: Opened) -> Result<Self, LdapFailure> {
+    async fn open(options: &'s LdapOptions, outlet: &'s mut Outlet, opened: Opened, dialect: Dialect) -> Result<Self, LdapFailure> {
         let Opened { mut wire, dse, base, context, .. } = opened;
         let replica = Replica::find(&mut wire, options, &dse).await?;
         let scope = Scope::find(&mut wire, options, &dse, &base, context.as_ref()).await?;
         let attributes = attributes(options, &record::NEEDS);
-        let belongs = Belongs::of(options, &scope, &attributes);
+        let belongs = Belongs::of(options, dialect, &scope, &attributes);
         let now = Instant::now();
         let timers = &options.timers;
         let schedule = Schedule { poll: now, sweep: now + timers.sweep_every, relist: now + timers.relist_every };
@@ -120,6 +123,7 @@ impl<'s> Ad<'s> {
             attributes,
             paged: dse.has_control(controls::PAGED),
             notifications: Notifications::new(dse.has_control(controls::NOTIFICATION)),
+            dirsync: (dialect == Dialect::DirSync).then(Vec::new),
             usn: 0,
             witnesses: Witnesses::default(),
             whole: false,
@@ -187,8 +191,8 @@ impl<'s> Ad<'s> {
             self.notifications.register(&mut self.wire, &self.scope, self.options).await?;
         }
         match start {
-            Start::Resume(Checkpoint { usn, witnesses, .. }) => {
-                (self.usn, self.witnesses) = (usn, witnesses);
+            Start::Resume(Checkpoint { usn, witnesses, dirsync, .. }) => {
+                (self.usn, self.witnesses, self.dirsync) = (usn, witnesses, dirsync);
                 self.catch_up(true).await
             }
             Start::List(_) => self.list().await,
@@ -259,9 +263,9 @@ impl<'s> Ad<'s> {
     }
 
     fn checkpoint(&self) -> crate::directory::Cookie {
-        let Self { replica, usn, whole, witnesses, .. } = self;
-        let (replica, witnesses) = (replica.clone(), witnesses.clone());
-        self.belongs.wrap(&Checkpoint { replica, usn: *usn, whole: *whole, witnesses })
+        let Self { replica, usn, whole, dirsync, witnesses, .. } = self;
+        let (replica, dirsync, witnesses) = (replica.clone(), dirsync.clone(), witnesses.clone());
+        self.belongs.wrap(&Checkpoint { replica, usn: *usn, whole: *whole, dirsync, witnesses })
     }
 
     /// A search of this account's.

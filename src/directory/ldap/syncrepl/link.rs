@@ -44,6 +44,8 @@ pub(super) struct Link {
     pub(super) unread: Vec<ObjectId>,
     /// The newest cookie of 389 Directory Server that was not told yet.
     pub(super) untold: Option<Cookie>,
+    /// Whether the refresh left out entries: they are to be read.
+    pub(super) left_out: bool,
     /// Whether the reason for a pause in the refresh was asked for.
     pub(super) looked_into: bool,
 }
@@ -54,8 +56,9 @@ impl Link {
         let Opened { mut wire, base, context, .. } = opened;
         let limit = options.timers.connect;
         // The envelope is of what the store holds.
-        let mut attributes = attributes(options, if inside { &["hasSubordinates"] } else { &[] });
+        let mut attributes = attributes(options, &[]);
         let envelope = Envelope::of(options, &base, &attributes);
+        attributes.push("hasSubordinates".to_owned());
         attributes.extend(VERSIONS.map(str::to_owned));
         let cookie = match (flavour, &outlet.cookie) {
             (_, None) => None,
@@ -91,6 +94,7 @@ impl Link {
             inside,
             unread: Vec::new(),
             untold: None,
+            left_out: false,
             looked_into: false,
         })
     }
