@@ -326,7 +326,7 @@ async fn a_restored_backup_is_found_out() {
 async fn deletions_are_swept_where_they_are_not_told() {
     let samba = corp();
     let mut options = reader(&samba);
-    options.timers.sweep = Duration::from_millis(300);
+    options.timers.sweep_every = Duration::from_millis(300);
     let mut mirror = Mirror::start(options);
     mirror.until(|m| m.lists == 1 && m.fault("ldap.deletions-hidden")).await;
     samba.delete(&dn("CN=u0,OU=Berlin"));

@@ -1,21 +1,24 @@
-//! Random changes, on a line that is cut and a slapd that crashes: at the end the store is what a fresh list gives.
+//! Random changes, on a line that is cut and a server that crashes: at the end the store is what a fresh list gives.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and says its seed before")]
 
 mod common {
+    pub(crate) mod ds389;
+    pub(crate) mod mirror;
     pub(crate) mod proxy;
     pub(crate) mod slapd;
     pub(crate) mod watcher;
 }
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use common::ds389::{self, Ds389};
+use common::mirror::{Mirror, fresh, shown};
 use common::proxy::Proxy;
-use common::slapd::{BASE, Slapd};
-use common::watcher::Watcher;
-use dialcast::directory::{Event, LdapOptions, Source, read};
-use dialcast::model::Timestamp;
-use dialcast::store::Store;
+use common::slapd::{self, Slapd};
+use dialcast::directory::{Bind, Dialect, LdapOptions, Source};
+use dialcast::model::Secret;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -91,49 +94,66 @@ fn moved(dn: &str, rdn: &str, above: &str) -> String {
     format!("dn: {dn}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 1\nnewsuperior: {above}\n\n")
 }
 
-fn source(address: std::net::SocketAddr) -> Source {
+/// What the changes are made on.
+trait Server {
+    fn modify(&self, records: &str);
+    /// Crashes, and starts again.
+    fn crash(&mut self);
+    fn address(&self) -> SocketAddr;
+}
+
+impl Server for Slapd {
+    fn modify(&self, records: &str) {
+        Self::modify(self, records);
+    }
+    fn crash(&mut self) {
+        self.kill();
+        self.restart();
+    }
+    fn address(&self) -> SocketAddr {
+        Self::address(self)
+    }
+}
+
+impl Server for Ds389 {
+    fn modify(&self, records: &str) {
+        Self::modify(self, records);
+    }
+    fn crash(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+    fn address(&self) -> SocketAddr {
+        Self::address(self)
+    }
+}
+
+fn source(address: SocketAddr, dialect: Option<Dialect>) -> Source {
     let mut options = LdapOptions::new(format!("ldap://{address}/{TOP}").parse().unwrap());
+    options.dialect = dialect;
+    options.bind = Bind::Simple { dn: "cn=reader,dc=corp,dc=example".to_owned(), password: Secret::new("secret12") };
     options.attributes.push("description".to_owned());
     options.timers.backoff_max = Duration::from_millis(50);
+    options.timers.ping_interval = Duration::from_millis(100);
+    options.timers.poll_every = Duration::from_millis(20);
+    options.timers.poll_overlap = Duration::from_secs(2);
+    if matches!(dialect, Some(Dialect::Poll | Dialect::PersistentSearch)) {
+        // Deletions, and all else that these do not see, are found by it.
+        options.timers.compare_every = Some(Duration::from_millis(200));
+    }
     Source::Ldap(options)
 }
 
-/// Every object with its name and attributes, in a form that can be compared and read.
-fn shown(store: &Store) -> Vec<String> {
-    let snapshot = store.snapshot();
-    let value =
-        |values: dialcast::model::Values<'_>| values.iter().map(|v| String::from_utf8_lossy(v).into_owned()).collect::<Vec<_>>().join("|");
-    let mut all: Vec<String> = snapshot
-        .iter()
-        .map(|object| {
-            let attributes: Vec<String> = object.attributes.iter().map(|(name, values)| format!("{name}={}", value(values))).collect();
-            format!("{} {} {} {}", snapshot.dn(object.id).unwrap(), object.id, object.glue, attributes.join(" "))
-        })
-        .collect();
-    all.sort();
-    all
-}
-
-async fn fresh(slapd: &Slapd) -> Vec<String> {
-    let mut store = Store::new();
-    for event in read(source(slapd.address())).await.unwrap().0 {
-        store.apply(event, Timestamp(0));
-    }
-    shown(&store)
-}
-
-async fn run(seed: u64) {
+async fn run(mut server: impl Server, seed: u64, rounds: usize, dialect: Option<Dialect>) {
     println!("seed {seed}");
-    let ldif = format!("{BASE}\ndn: {MARK}\nobjectClass: organizationalUnit\nou: mark\n");
-    let mut slapd = Slapd::start(&ldif);
-    let mut proxy = Proxy::to(slapd.address()).await;
-    let mut feed = Watcher::start(source(proxy.address()), None);
-    let mut store = Store::new();
+    server.modify(&format!("dn: {MARK}\nchangetype: add\nobjectClass: organizationalUnit\nou: mark\n"));
+    let mut proxy = Proxy::to(server.address()).await;
+    let mut mirror = Mirror::start(source(proxy.address(), dialect));
     let mut world = World { random: StdRng::seed_from_u64(seed), units: Vec::new(), users: Vec::new(), count: 0 };
     let mut cut = false;
-    for round in 0..12 {
+    for round in 0..rounds {
         let changes: String = (0..world.random.random_range(1..12)).map(|_| world.change()).collect();
-        slapd.modify(&changes);
+        server.modify(&changes);
         match world.random.random_range(0..8) {
             0 | 1 if !cut => {
                 proxy.cut();
@@ -143,12 +163,9 @@ async fn run(seed: u64) {
                 proxy.mend().await;
                 cut = false;
             }
-            4 => {
-                slapd.kill();
-                slapd.restart();
-            }
+            4 => server.crash(),
             // A new process of ours, with the state and the cookie of the old one.
-            5 => feed = Watcher::start(source(proxy.address()), store.cookie().cloned()),
+            5 => mirror.restart(source(proxy.address(), dialect)),
             _ => {}
         }
         if cut && round % 4 != 3 {
@@ -157,27 +174,51 @@ async fn run(seed: u64) {
         if std::mem::take(&mut cut) {
             proxy.mend().await;
         }
-        slapd.modify(&format!("dn: {MARK}\nchangetype: modify\nreplace: description\ndescription: {round}\n"));
-        let mark = round.to_string();
-        loop {
-            let event = feed.event().await;
-            let done = matches!(event, Event::Apply(_) | Event::InitDone { .. });
-            store.apply(event, Timestamp(0));
-            let snapshot = store.snapshot();
-            let found = snapshot.find(&MARK.parse().unwrap()).and_then(|id| snapshot.get(id).cloned());
-            if done && found.is_some_and(|object| object.attributes.text("description") == Some(&mark)) {
-                break;
-            }
+        server.modify(&format!("dn: {MARK}\nchangetype: modify\nreplace: description\ndescription: {round}\n"));
+        mirror.until_value(MARK, "description", &round.to_string()).await;
+        let there = source(server.address(), None);
+        if dialect.is_none() {
+            assert_eq!(shown(&mirror.store), fresh(there).await, "seed {seed}, round {round}");
+        } else {
+            mirror.until_fresh(there).await;
         }
-        assert_eq!(shown(&store), fresh(&slapd).await, "seed {seed}, round {round}");
     }
+}
+
+/// The number in `SEED`, or the first few.
+fn seeds(count: u64) -> std::ops::RangeInclusive<u64> {
+    let first = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    first.map_or(1..=count, |seed| seed..=seed)
+}
+
+fn slapd() -> Slapd {
+    Slapd::start(&slapd::BASE.replace("userPassword: secret", "userPassword: secret12"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_invented() {
-    let first = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = first.map_or(1..=6, |seed| seed..=seed);
-    for seed in seeds {
-        run(seed).await;
+    for seed in seeds(6) {
+        run(slapd(), seed, 12, None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_by_polling() {
+    for seed in seeds(3) {
+        run(slapd(), seed, 12, Some(Dialect::Poll)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_with_389() {
+    for seed in seeds(2) {
+        run(Ds389::start(ds389::BASE), seed, 16, None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_by_persistent_search() {
+    for seed in seeds(2) {
+        run(Ds389::start(ds389::BASE), seed, 16, Some(Dialect::PersistentSearch)).await;
     }
 }

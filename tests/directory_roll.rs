@@ -23,9 +23,7 @@ fn corp() -> String {
         write!(ldif, "\ndn: ou={unit},dc=corp,dc=example\nobjectClass: organizationalUnit\nou: {unit}\n").unwrap();
     }
     for n in 0..4 {
-        ldif.push_str(&format!(
-            "\ndn: uid=u{n},ou=Berlin,dc=corp,dc=example\nobjectClass: inetOrgPerson\nuid: u{n}\ncn: User {n}\nsn: {n}\nmail: u{n}@corp.example\n"
-        ));
+        write!(ldif, "\ndn: uid=u{n},ou=Berlin,dc=corp,dc=example\nobjectClass: inetOrgPerson\nuid: u{n}\ncn: User {n}\nsn: {n}\nmail: u{n}@corp.example\n").unwrap();
     }
     ldif
 }

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dialcast::config::Flags;
-use dialcast::runtime::{self, subscribe::SubscribeArgs};
+use dialcast::runtime::{self, plan::What, schema::SchemaArgs, subscribe::SubscribeArgs};
 
 /// Keeps every phone configured from the layout of the directory.
 #[derive(Debug, Parser)]
@@ -27,7 +27,7 @@ Examples:
   dialcast explain anna sip.outbound-proxy
   dialcast check --config /etc/dialcast/dialcast.toml
 
-Exit codes: 0 done or nothing to do, 1 failed, 2 the command line is wrong.";
+Exit codes: 0 done or nothing to do, 1 failed, 2 the command line is wrong, or something would change (plan) or is held (holds).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -70,6 +70,7 @@ enum Command {
         #[command(flatten)]
         source: SourceArgs,
     },
+    Schema(SchemaArgs),
     /// Faults of the configuration and the directory, with their places and remedies.
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
@@ -78,6 +79,17 @@ enum Command {
         /// Fail on warnings too
         #[arg(long)]
         strict: bool,
+    },
+    /// What a change of the directory would push, and to whom, byte for byte. Nothing is changed, and nothing is sent.
+    #[command(after_help = PLAN_EXAMPLES, args_conflicts_with_subcommands = true)]
+    Plan {
+        #[command(subcommand)]
+        change: Option<PlanChange>,
+        /// Change records as `ldapmodify` reads them (RFC 2849)
+        #[arg(short, long, value_name = "LDIF")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        args: PlanArgs,
     },
     /// What the guards hold: deletions and losses that the daemon does not believe without being asked.
     #[command(after_help = HOLDS_EXAMPLES)]
@@ -108,6 +120,47 @@ enum Command {
     },
 }
 
+/// A change that needs no file.
+#[derive(Debug, Subcommand)]
+enum PlanChange {
+    /// An entry stands elsewhere, with all below it
+    Move {
+        /// The entry
+        dn: String,
+        /// What it is to stand in
+        #[arg(long, value_name = "DN")]
+        to: String,
+        #[command(flatten)]
+        args: PlanArgs,
+    },
+    /// An entry goes, with all below it
+    Delete {
+        /// The entry
+        dn: String,
+        #[command(flatten)]
+        args: PlanArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+struct PlanArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Start from the state in this folder, which a daemon may be keeping, instead of reading the directory
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Write each document that would be pushed into this folder, its exact octets
+    #[arg(long, value_name = "DIR")]
+    documents: Option<PathBuf>,
+}
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  dialcast plan move ou=Sales,ou=Berlin,dc=corp,dc=example --to ou=Lisbon,dc=corp,dc=example
+  dialcast plan delete uid=anna,ou=Sales,ou=Berlin,dc=corp,dc=example --json
+  dialcast plan -f change.ldif --config /etc/dialcast/dialcast.toml --documents /tmp/predicted
+
+Exit codes: 0 no phone would be told anything, 2 some would, or it would be held, 1 failed (the server would refuse the change, for one).";
 const WATCH_EXAMPLES: &str = "\
 Examples:
   dialcast watch --state /var/lib/dialcast
@@ -207,10 +260,25 @@ fn main() -> ExitCode {
             runtime::explain::run(&source.flags(), &user, setting.as_deref(), address, json)
         }
         Command::Doctor { source } => runtime::doctor::run(&source.flags(), json),
+        Command::Schema(args) => runtime::schema::run(&args, json),
         Command::Check { source, strict } => runtime::check::run(&source.flags(), strict, json),
+        Command::Plan { change, file, args } => plan(change, file, args, json),
         Command::Holds { daemon } => runtime::hold_commands::holds(&daemon.flags(), json),
         Command::Watch { count, daemon } => runtime::watch::run(&daemon.flags(), count, json),
         Command::Release { id, all: _, daemon } => runtime::hold_commands::release(&daemon.flags(), id.as_deref(), json),
     };
     runtime::exit(outcome, json)
+}
+
+fn plan(change: Option<PlanChange>, file: Option<PathBuf>, args: PlanArgs, json: bool) -> Result<ExitCode, runtime::Failed> {
+    let (what, PlanArgs { source, state, documents }) = match (change, file) {
+        (Some(PlanChange::Move { dn, to, args }), _) => (What::Move { dn, to }, args),
+        (Some(PlanChange::Delete { dn, args }), _) => (What::Delete { dn }, args),
+        (None, Some(file)) => (What::File(file), args),
+        (None, None) => {
+            let missing = "give a change: `move DN --to DN`, `delete DN`, or `-f LDIF`";
+            Cli::command().error(clap::error::ErrorKind::MissingRequiredArgument, missing).exit()
+        }
+    };
+    runtime::plan::run(&Flags { state, ..source.flags() }, &what, documents.as_deref(), json)
 }

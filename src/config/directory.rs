@@ -14,6 +14,10 @@ use crate::model::Secret;
 
 /// The sample organisation, in a checkout.
 pub const SAMPLE: &str = "examples/corp.ldif";
+/// A week: less often is as good as never.
+const SECONDS_MAX: u64 = 604_800;
+/// Longer than any process runs.
+const NEVER: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// The source, and whether it is the sample.
 pub(super) fn source(check: &mut Check, raw: RawDirectory) -> (Source, bool) {
@@ -32,6 +36,9 @@ pub(super) fn source(check: &mut Check, raw: RawDirectory) -> (Source, bool) {
     if let Some(path) = url.strip_prefix("ldif:") {
         for (key, given) in [
             ("directory.dialect", raw.dialect.0.is_some()),
+            ("directory.compare_every_s", raw.compare_every_s.0.is_some()),
+            ("directory.poll_every_s", raw.poll_every_s.0.is_some()),
+            ("directory.poll_overlap_s", raw.poll_overlap_s.0.is_some()),
             ("directory.bind_dn", raw.bind_dn.0.is_some()),
             ("directory.password_file", raw.password_file.0.is_some()),
             ("directory.starttls", raw.starttls.0.is_some()),
@@ -81,6 +88,27 @@ fn ldap(check: &mut Check, url: ServerUrl, raw: RawDirectory) -> LdapOptions {
         allow_cleartext_password: check.take("directory.allow_cleartext_password", raw.allow_cleartext_password).unwrap_or(false),
     };
     options.dialect = check.take("directory.dialect", raw.dialect).and_then(|name| dialect(check, &name));
+    let mut seconds = |key: &'static str, raw, least: u64| {
+        let given: u64 = check.take(key, raw)?;
+        if !(least..=SECONDS_MAX).contains(&given) {
+            check.fault(key, format!("{given} is out of range"), format!("give a number of seconds from {least} to {SECONDS_MAX}"));
+            return None;
+        }
+        Some(Duration::from_secs(given))
+    };
+    if let Some(every) = seconds("directory.compare_every_s", raw.compare_every_s, 0) {
+        options.timers.compare_every = Some(every);
+        options.timers.relist_every = if every.is_zero() { NEVER } else { every };
+    }
+    if let Some(every) = seconds("directory.poll_every_s", raw.poll_every_s, 1) {
+        options.timers.poll_every = every;
+    }
+    if let Some(overlap) = seconds("directory.poll_overlap_s", raw.poll_overlap_s, 0) {
+        options.timers.poll_overlap = overlap;
+    }
+    if let Some(every) = seconds("directory.sweep_every_s", raw.sweep_every_s, 1) {
+        options.timers.sweep_every = every;
+    }
     let dn = check.take("directory.bind_dn", raw.bind_dn);
     let password = secret(check, "directory.password_file", raw.password_file);
     let keytab = secret(check, "directory.keytab_file", raw.keytab_file);

@@ -53,9 +53,9 @@ pub(crate) fn read(flags: &Flags, environment: &[(String, String)]) -> Result<Ra
     }
     // The file alone first: what is wrong with it is then told of it, and not of the environment.
     let file = builder.build_cloned().and_then(config::Config::try_deserialize::<Raw>);
-    file.map_err(|error| whole(flags.config.as_deref(), &error))?;
+    file.map_err(|error| Box::new(whole(flags.config.as_deref(), &error)))?;
     // A policy line may hold commas and semicolons, a listener or an attribute's name none.
-    for (separator, lists) in [("\n", ["policy.settings", "guards.canaries"].as_slice()), (",", COMMA_LISTS)] {
+    for (separator, lists) in [("\n", ["policy.settings", "policy.networks", "guards.canaries"].as_slice()), (",", COMMA_LISTS)] {
         let is_of = |name: &str| LINES_VARIABLES.contains(&name) == (separator == "\n");
         let variables = environment.iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX) && is_of(name)).cloned().collect();
         // A variable that is set to nothing says nothing.
@@ -74,13 +74,13 @@ pub(crate) fn read(flags: &Flags, environment: &[(String, String)]) -> Result<Ra
     builder = flag(builder, "listen", (!flags.listen.is_empty()).then(|| flags.listen.clone()))?;
     builder = flag(builder, "state_dir", flags.state.as_ref().map(|path| path.display().to_string()))?;
     builder = flag(builder, "staging", flags.staging.then_some(true))?;
-    builder.build().and_then(config::Config::try_deserialize).map_err(|error| whole(None, &error))
+    builder.build().and_then(config::Config::try_deserialize).map_err(|error| Box::new(whole(None, &error)))
 }
 
 type Builder = config::ConfigBuilder<config::builder::DefaultState>;
 
 fn flag(builder: Builder, key: &str, value: Option<impl Into<config::Value>>) -> Result<Builder, Box<Fault>> {
-    builder.set_override_option(key, value).map_err(|error| whole(None, &error))
+    builder.set_override_option(key, value).map_err(|error| Box::new(whole(None, &error)))
 }
 
 fn text(path: &Path) -> Result<String, Box<Fault>> {
@@ -100,7 +100,7 @@ fn text(path: &Path) -> Result<String, Box<Fault>> {
 }
 
 /// What the crate says about a file, or about the variables, as a whole.
-fn whole(path: Option<&Path>, error: &config::ConfigError) -> Box<Fault> {
+fn whole(path: Option<&Path>, error: &config::ConfigError) -> Fault {
     let text = error.to_string();
     let (line, column, what) = located(text.trim());
     let (place, remedy) = match path {
@@ -112,7 +112,7 @@ fn whole(path: Option<&Path>, error: &config::ConfigError) -> Box<Fault> {
             "a variable names a table and a key with two underscores between, such as DIALCAST_DIRECTORY__URL",
         ),
     };
-    Box::new(Fault { severity: Severity::Error, code: "config.syntax", place, what, remedy: remedy.to_owned() })
+    Fault { severity: Severity::Error, code: "config.syntax", place, what, remedy: remedy.to_owned() }
 }
 
 /// The TOML parser's message without its picture of the line, which the fault draws itself: line, column, what.

@@ -128,6 +128,14 @@ table! {
         ca_file: Loose<String>,
         /// Send the password without TLS to another machine. Default: false.
         allow_cleartext_password: Loose<bool>,
+        /// How often all ids and versions are compared with what the server told, in seconds; 0: never. It finds what was lost without a word, as when the account lost a right for a while. With `persistent-search` and `poll` it is also what finds moves out of sight and deletions. Active Directory is read anew as a whole. Default: 3600; 300 with those two; 86400 with Active Directory.
+        compare_every_s: Loose<u64>,
+        /// How often `poll` asks for changes, in seconds. Default: 5.
+        poll_every_s: Loose<u64>,
+        /// How far back `poll` asks each time, in seconds: as far as the clocks of the servers that take changes may differ. Default: 120.
+        poll_overlap_s: Loose<u64>,
+        /// Where an account may not read Active Directory's `CN=Deleted Objects`: how often the ids of all entries are listed to find what was deleted, in seconds. Default: 300.
+        sweep_every_s: Loose<u64>,
         /// How long an LDIF file must be quiet before it is read, in milliseconds. Default: 50.
         debounce_ms: Loose<u64>,
     }
@@ -139,6 +147,8 @@ table! {
     RawPolicy {
         /// Policy lines, as in the directory (docs/policy.md).
         settings: Loose<Vec<String>>,
+        /// Sites and subnets count only below these entries, so that nobody else decides where phones are. Default: everywhere.
+        networks: Loose<Vec<String>>,
     }
 }
 

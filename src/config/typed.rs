@@ -304,7 +304,11 @@ impl Check {
             directory,
             is_sample,
             state_dir,
-            policy: PolicyConfig { settings: self.take("policy.settings", raw.policy.settings).unwrap_or_default(), identity },
+            policy: PolicyConfig {
+                settings: self.take("policy.settings", raw.policy.settings).unwrap_or_default(),
+                identity,
+                networks: self.entries("policy.networks", raw.policy.networks, "ou=Network,dc=corp,dc=example"),
+            },
             auth,
             listen,
             expires_min_s,
@@ -386,17 +390,21 @@ impl Check {
         AuthConfig { digest, realm, credentials_file, md5: self.take("auth.md5", raw.md5).unwrap_or(false) }
     }
 
-    fn guards(&mut self, raw: RawGuards) -> GuardsConfig {
-        let mut canaries = Vec::new();
-        for text in self.take("guards.canaries", raw.canaries).unwrap_or_default() {
+    /// Names of entries.
+    fn entries(&mut self, key: &str, given: Loose<Vec<String>>, example: &str) -> Vec<Dn> {
+        let mut entries = Vec::new();
+        for text in self.take(key, given).unwrap_or_default() {
             match text.parse::<Dn>() {
-                Ok(dn) if !dn.is_empty() => canaries.push(dn),
-                Ok(_) => self.fault("guards.canaries", "an empty name", "name an entry, such as `cn=canary,dc=corp,dc=example`"),
-                Err(error) => {
-                    self.fault("guards.canaries", format!("`{text}`: {error}"), "name an entry, such as `cn=canary,dc=corp,dc=example`");
-                }
+                Ok(dn) if !dn.is_empty() => entries.push(dn),
+                Ok(_) => self.fault(key, "an empty name", format!("name an entry, such as `{example}`")),
+                Err(error) => self.fault(key, format!("`{text}`: {error}"), format!("name an entry, such as `{example}`")),
             }
         }
+        entries
+    }
+
+    fn guards(&mut self, raw: RawGuards) -> GuardsConfig {
+        let canaries = self.entries("guards.canaries", raw.canaries, "cn=canary,dc=corp,dc=example");
         let default = GuardConfig::default();
         let seconds = |duration: Duration| duration.as_secs();
         let wait_ms = self.number("guards.wait_ms", raw.wait_ms, 2000, 0..=60_000);

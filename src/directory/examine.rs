@@ -53,7 +53,7 @@ pub struct Examined {
 pub struct Wants {
     /// Attributes that hold SIP addresses: one of them must be readable.
     pub addresses: Vec<String>,
-    /// Whether users' passwords (SIPIdentityPassword) are needed, for digest authentication.
+    /// Whether users' passwords (`SIPIdentityPassword`) are needed, for digest authentication.
     pub passwords: bool,
 }
 

@@ -152,12 +152,13 @@ pub struct Timers {
     /// How long a refresh may stand still while the server answers pings (60 s): some servers stall at a limit without a word.
     pub refresh_stall: Duration,
     /// How often to ask for changes without having been told of any (1 s): a controller may forget to tell.
-    pub poll: Duration,
+    pub look_every: Duration,
     /// How often to list the ids of all entries where deletions are not told (5 min).
-    pub sweep: Duration,
+    pub sweep_every: Duration,
     /// How often to read everything anew (1 day): what came into sight because rights were given back is told by nobody.
-    pub relist: Duration,
-    /// How often all ids and versions are compared with what was told (1 h); not at all.
+    pub relist_every: Duration,
+    /// How often all ids and versions are compared with what was told; zero: never. Not given: as often as the dialect needs
+    /// it, an hour for those that are told everything.
     pub compare_every: Option<Duration>,
     /// How often the dialect `poll` asks for changes (5 s).
     pub poll_every: Duration,
@@ -176,10 +177,10 @@ impl Default for Timers {
             ping_interval: Duration::from_secs(5),
             ping_timeout: Duration::from_secs(10),
             refresh_stall: Duration::from_secs(60),
-            poll: Duration::from_secs(1),
-            sweep: Duration::from_secs(300),
-            relist: Duration::from_secs(86_400),
-            compare_every: Some(Duration::from_secs(3600)),
+            look_every: Duration::from_secs(1),
+            sweep_every: Duration::from_secs(300),
+            relist_every: Duration::from_secs(86_400),
+            compare_every: None,
             poll_every: Duration::from_secs(5),
             poll_overlap: Duration::from_secs(120),
             backoff_min: Duration::from_millis(100),
@@ -191,7 +192,7 @@ impl Default for Timers {
 impl Timers {
     /// How soon everything is read anew where rights were changed: admins change several at a time.
     pub(super) fn relist_soon(&self) -> Duration {
-        self.relist.min(Duration::from_secs(5))
+        self.relist_every.min(Duration::from_secs(5))
     }
 }
 

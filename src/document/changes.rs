@@ -57,7 +57,7 @@ mod tests {
             let setting = Setting::named(name).unwrap();
             (setting, texts.iter().map(|text| setting.spec().kind.parse(text).unwrap()).collect())
         };
-        Profile::new("sip:anna@corp.example".parse().unwrap(), settings.iter().map(parse).collect::<Vec<_>>())
+        Profile::new("sip:anna@corp.example".parse::<crate::model::Aor>().unwrap(), settings.iter().map(parse).collect::<Vec<_>>())
     }
 
     #[test]

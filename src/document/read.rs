@@ -3,7 +3,7 @@
 //! Strict in what it knows: order, types, keys, no attribute or text where none belongs. An element of the namespace
 //! that it does not know is skipped and named in [`Profile::unknown`], since a server may be newer than a phone.
 
-use super::profile::Profile;
+use super::profile::{Profile, Whose};
 use super::tree::{Node, ReadError, Unread, cut, parse};
 use crate::model::Aor;
 use crate::policy::catalogue::{Scope, Setting};
@@ -15,8 +15,7 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
     if root.name != "profile" {
         return Err(Unread::Root(root.name).at(root.offset));
     }
-    let [aor] = root.only_attributes(["aor"])?;
-    let aor: Aor = aor.parse().map_err(|error: crate::model::AorError| Unread::Aor(error.to_string()).at(root.offset))?;
+    let whose = whose(&root)?;
     let mut settings = Vec::new();
     let mut unknown = Vec::new();
     let mut last_scope = None;
@@ -30,9 +29,21 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
         }
         read_scope(scope, node, &mut settings, &mut unknown)?;
     }
-    let mut profile = Profile::new(aor, settings);
+    let mut profile = Profile::new(whose, settings);
     profile.unknown = unknown;
     Ok(profile)
+}
+
+/// A user's profile has the address of record, and another one says what it is.
+fn whose(root: &Node) -> Result<Whose, ReadError> {
+    if root.attributes.iter().all(|(name, _)| name != "type") {
+        let [aor] = root.only_attributes(["aor"])?;
+        let aor: Aor = aor.parse().map_err(|error: crate::model::AorError| Unread::Aor(error.to_string()).at(root.offset))?;
+        return Ok(Whose::User(aor));
+    }
+    let [kind] = root.only_attributes(["type"])?;
+    let known = [Whose::LocalNetwork, Whose::Device].into_iter().find(|whose| whose.kind() == Some(kind));
+    known.ok_or_else(|| Unread::Type(cut(kind)).at(root.offset))
 }
 
 fn read_scope(scope: Scope, node: &Node, settings: &mut Vec<(Setting, Vec<Value>)>, unknown: &mut Vec<String>) -> Result<(), ReadError> {
@@ -169,7 +180,7 @@ mod tests {
             super::super::profile::NAMESPACE
         );
         let profile = read(text.as_bytes()).unwrap();
-        assert_eq!(profile.aor.as_str(), "sip:anna@corp.example");
+        assert_eq!(profile.whose, Whose::User("sip:anna@corp.example".parse().unwrap()));
         let shown: Vec<String> = profile.iter().map(|(setting, values)| format!("{setting} {}", values[0])).collect();
         assert_eq!(shown, ["account.display-name Anna & <B>", "media.audio opus"]);
         assert!(profile.unknown.is_empty());
@@ -207,6 +218,18 @@ mod tests {
         insta::assert_snapshot!(check("<emergency><emergency.location/></emergency>"), @"`civic` is missing");
         insta::assert_snapshot!(check("<emergency><emergency.location><geo>1,2</geo><geo>1,2</geo></emergency.location></emergency>"), @"`geo` does not belong there");
         insta::assert_snapshot!(check("<emergency><emergency.location><civic><A1>Berlin</A1></civic></emergency.location></emergency>"), @"emergency.location: `country` is missing; expected `geo:latitude,longitude` (RFC 5870) or `civic:country=…;A1=…` with the elements of RFC 5139, for example `civic:country=DE;A1=Berlin;RD=Unter den Linden;HNO=77`");
+    }
+
+    #[test]
+    fn whose_it_is() {
+        let read = |attributes: &str| read(format!(r#"<profile xmlns="{}" {attributes}/>"#, super::super::profile::NAMESPACE).as_bytes());
+        assert_eq!(read("type='local-network'").unwrap().whose, Whose::LocalNetwork);
+        assert_eq!(read("type='device'").unwrap().whose, Whose::Device);
+        let refused = |attributes: &str| read(attributes).unwrap_err().why.to_string();
+        insta::assert_snapshot!(refused("type='user'"), @"`user` is no type of profile");
+        insta::assert_snapshot!(refused("type='device' aor='sip:anna@corp.example'"), @"`aor` does not belong there");
+        insta::assert_snapshot!(refused("aor='anna'"), @"the address of record: `anna` does not begin with `sip:` or `sips:`");
+        insta::assert_snapshot!(refused(""), @"`aor` is missing");
     }
 
     #[test]

@@ -6,12 +6,11 @@ use quick_xml::events::{BytesDecl, Event};
 
 use super::cache::Cache;
 use super::element::Output;
-use super::profile::{CONTENT_TYPE, NAMESPACE, Profile};
+use super::profile::{CONTENT_TYPE, NAMESPACE, Profile, Whose};
 use super::{Document, Etag};
-use crate::model::Aor;
 use crate::policy::catalogue::{Scope, Setting};
 use crate::policy::value::Value;
-use crate::policy::{Resolved, ResolvedSet};
+use crate::policy::{Answer, Resolved, ResolvedSet, Resource};
 
 /// The elements of a set of settings, all scopes included, and where each setting stands.
 struct Fragment {
@@ -71,22 +70,39 @@ impl Renderer {
         let set = &resolved.shared;
         let fragment = self.shared.get(set, || Fragment::of(set.iter().map(|(setting, decision)| (setting, &*decision.values))));
         let own = resolved.own.iter().map(|(setting, decision)| (*setting, &*decision.values));
-        write(&mut self.output, &resolved.aor, fragment, own)
+        write(&mut self.output, &Whose::User(resolved.aor.clone()), fragment, own)
+    }
+
+    /// The profile of a resource at a spot.
+    pub fn answer(&mut self, resource: &Resource, answer: &Answer) -> Document {
+        match answer {
+            Answer::User(resolved) => self.profile(resolved),
+            Answer::Disabled(aor) => self.plain(&Profile::new(aor.clone(), [])),
+            Answer::Part(part) => {
+                self.plain(&Profile::new(resource, part.iter().map(|(setting, decision)| (*setting, decision.values.to_vec()))))
+            }
+        }
     }
 
     /// The document of a profile by itself.
     pub fn plain(&mut self, profile: &Profile) -> Document {
-        write(&mut self.output, &profile.aor, &Fragment::of(profile.iter()), std::iter::empty())
+        write(&mut self.output, &profile.whose, &Fragment::of(profile.iter()), std::iter::empty())
     }
 }
 
 /// `own` comes in the order of the catalogue, as [`Resolved::own`] holds it; without values it takes the shared ones away.
-fn write<'a>(output: &mut Output, aor: &Aor, shared: &Fragment, own: impl Iterator<Item = (Setting, &'a [Value])>) -> Document {
+fn write<'a>(output: &mut Output, whose: &Whose, shared: &Fragment, own: impl Iterator<Item = (Setting, &'a [Value])>) -> Document {
     output.bytes().clear();
     output.event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)));
-    // The user part as written, the domain folded: as `account.aor` has it.
-    let user = aor.as_str().rsplit_once('@').map_or_else(|| aor.as_str(), |(user, _)| user);
-    output.open("profile", &[("xmlns", NAMESPACE), ("aor", &format!("{user}@{}", aor.domain()))]);
+    let name = match whose {
+        // The user part as written, the domain folded: as `account.aor` has it.
+        Whose::User(aor) => {
+            let user = aor.as_str().rsplit_once('@').map_or_else(|| aor.as_str(), |(user, _)| user);
+            ("aor", format!("{user}@{}", aor.domain()))
+        }
+        whose => ("type", whose.kind().unwrap_or_default().to_owned()),
+    };
+    output.open("profile", &[("xmlns", NAMESPACE), (name.0, &name.1)]);
     let mut at = 0;
     for (setting, values) in own {
         let Some(&(begin, end)) = shared.spans.get(setting.index()) else { continue };

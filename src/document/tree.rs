@@ -64,6 +64,9 @@ pub enum Unread {
     /// The root is something else.
     #[error("the document is a `{0}` and no profile")]
     Root(String),
+    /// It is no user's profile, and of no other known type.
+    #[error("`{0}` is no type of profile")]
+    Type(String),
     /// The address of record is none.
     #[error("the address of record: {0}")]
     Aor(String),

@@ -147,6 +147,13 @@ impl Rdn {
         Self { text: if key.contains('\0') { format!("\0{key}").into() } else { key.into() } }
     }
 
+    /// Its attributes and their values, unescaped; a value in hexadecimal (`#0403…`) is left out.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        let parts = parse(self.as_str()).ok().and_then(|mut parts| parts.pop());
+        let avas = parts.map(|(avas, _)| avas).unwrap_or_default();
+        avas.into_iter().filter(|ava| !ava.hex).map(|ava| (ava.kind, ava.value)).collect()
+    }
+
     /// The value of a single-valued RDN (`Berlin` of `OU=Berlin`), unescaped; of a multi-valued one the first.
     pub fn value(&self) -> String {
         parse(self.as_str())

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::addresses::{Addresses, Claim};
+use super::addresses::{Addresses, Claim, First};
 use super::candidates::{ByContainer, Candidate, by_container, users_of};
 use super::catalogue::Setting;
 use super::device::{DeviceId, Devices};
@@ -24,7 +24,7 @@ use super::sources::Sources;
 use super::told::Told;
 use super::wanted::Wanted;
 use super::witness::Silent;
-use crate::model::{Aor, Kind, ObjectId};
+use crate::model::{Aor, Dn, Kind, ObjectId};
 use crate::store::{Change, ChangeSet, Object, Snapshot};
 
 /// What the configuration says about policy.
@@ -34,6 +34,8 @@ pub struct PolicyConfig {
     pub settings: Vec<String>,
     /// Where identities come from.
     pub identity: IdentityConfig,
+    /// Sites and subnets count only below these entries; empty: everywhere.
+    pub networks: Vec<Dn>,
 }
 
 /// Every user's settings, for one directory.
@@ -80,7 +82,7 @@ pub(crate) struct User {
     pub(crate) standing: Standing,
     has_registrar: bool,
     /// Whether the directory has disabled the account.
-    is_disabled: bool,
+    pub(super) is_disabled: bool,
     /// What is wrong with the user's own entry: hardly ever anything.
     pub(crate) amiss: Option<Box<Amiss>>,
 }
@@ -126,7 +128,7 @@ struct Round {
     /// Users as they are now.
     users: Vec<(ObjectId, User)>,
     /// The first claims of all, when there were none before.
-    claims: Option<Vec<(Aor, Claim)>>,
+    claims: Option<Vec<First>>,
     /// How many of those that are to come later have their settings of before at hand.
     befores: usize,
     /// The settings of some of the users, at hand for whoever asks next.
@@ -141,10 +143,10 @@ impl Engine {
     pub fn new(config: PolicyConfig) -> Self {
         Self {
             sources: Sources::new(&config.settings),
+            network: Network::new(config.networks.clone()),
             config,
             snapshot: Snapshot::default(),
             relevant: Relevant::default(),
-            network: Network::default(),
             devices: Devices::default(),
             wanted: Wanted::default(),
             chains: HashMap::new(),
@@ -195,13 +197,26 @@ impl Engine {
         self.examine_all(&candidates, &Stale::default(), &mut before, &mut round);
         drop(before);
         // In the order of their ids they fill the map's nodes.
-        self.users = std::mem::take(&mut round.users).into_iter().collect();
+        let users = std::mem::take(&mut round.users);
+        let mut told = VecDeque::new();
         match round.claims.take() {
-            Some(claims) => round.touched = self.addresses.fill(claims),
+            Some(claims) => {
+                round.touched = self.addresses.fill(claims);
+                let contested: HashSet<&Aor> = round.touched.iter().collect();
+                let is_told =
+                    |user: &User| user.standing == Standing::Published && user.aor.as_ref().is_some_and(|aor| !contested.contains(aor));
+                told.extend(users.iter().filter(|(_, user)| is_told(user)).map(|(id, _)| Later { user: *id, before: None }));
+            }
             None => round.touched.extend(self.addresses.unclaimed()),
         }
-        let outcome = self.settle(&mut round);
-        Outcome { answers: self.answer_all_again(), ..outcome }
+        self.users = users.into_iter().collect();
+        let mut outcome = self.settle(&mut round);
+        if !outcome.later.is_empty() {
+            told.append(&mut outcome.later);
+            let container = |later: &Later| self.users.get(&later.user).map(|user| user.shared.container);
+            told.make_contiguous().sort_by_cached_key(|later| (container(later), later.user));
+        }
+        Outcome { later: told, answers: self.answer_all_again(), ..outcome }
     }
 
     /// The next of those who are to come later; `None` when there are none left.
@@ -453,7 +468,7 @@ impl Engine {
     }
 
     /// Resolves a user on top of the shared set.
-    fn examine(&mut self, object: &Object, chain: &Chain, held: &mut Held, old: Option<User>, round: &mut Round) {
+    fn examine(&mut self, object: &Arc<Object>, chain: &Chain, held: &mut Held, old: Option<User>, round: &mut Round) {
         round.examined += 1;
         let id = object.id;
         let personal = Personal {
@@ -491,16 +506,24 @@ impl Engine {
         let is_disabled = is_disabled(&object.attributes);
         let mut has_registrar = false;
         if let Some(aor) = &own.aor {
+            let resolved = Resolved { user: id, aor: aor.clone(), shared: Arc::clone(&shared), own: own.decisions.into() };
+            has_registrar = resolved.get(Setting::SIP_REGISTRAR).is_some();
             let claim = Claim::new(id, created(&object.attributes), is_disabled);
             match &mut round.claims {
-                Some(claims) => claims.push((aor.clone(), claim)),
+                Some(claims) => {
+                    // Nearly everybody is published at the only address that nobody else has.
+                    let is_plain = has_registrar && !is_disabled && self.sources.policies(id).is_empty();
+                    let told = is_plain.then(|| Told::Plain { shared: Arc::clone(&shared), entry: Arc::clone(object) });
+                    if told.is_some() {
+                        standing = Standing::Published;
+                    }
+                    claims.push(First { aor: aor.clone(), claim, told });
+                }
                 None => {
                     self.addresses.claim(aor, claim);
                     round.touched.push(aor.clone());
                 }
             }
-            let resolved = Resolved { user: id, aor: aor.clone(), shared: Arc::clone(&shared), own: own.decisions.into() };
-            has_registrar = resolved.get(Setting::SIP_REGISTRAR).is_some();
             if round.resolved.len() < AT_HAND_MAX {
                 round.resolved.insert(id, Arc::new(resolved));
             }

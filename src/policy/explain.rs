@@ -156,7 +156,7 @@ pub fn explain(snapshot: &Snapshot, config: &PolicyConfig, user: ObjectId, addre
     let object = snapshot.get(user).filter(|object| object.kind == Kind::User)?;
     let mut recorder = Recorder::new();
     let found = address.map(|address| {
-        let mut network = Network::default();
+        let mut network = Network::new(config.networks.clone());
         network.load(snapshot, &sources);
         (address, network.find(address))
     });

@@ -39,6 +39,7 @@ impl Engine {
             listed.standing(*id, &user.standing, &self.config.identity.aor);
         }
         listed.wants(self.wants());
+        self.unserved(&mut listed);
         listed.dangling();
         listed.empty_units();
         let mut crowds: HashMap<ObjectId, usize> = HashMap::new();
@@ -58,6 +59,18 @@ impl Engine {
         listed.faults.sort();
         listed.faults.dedup();
         listed.faults
+    }
+
+    /// Roles that lines of sites and subnets ask for, and that no server anywhere has. Who is missed by whom depends on who is there.
+    fn unserved(&self, listed: &mut Listed<'_>) {
+        let is_network = |id: ObjectId| self.snapshot.get(id).is_some_and(|object| matches!(object.kind, Kind::Site | Kind::Subnet));
+        for policy in self.sources.governed().filter(|(id, _)| is_network(*id)).flat_map(|(_, policies)| policies) {
+            for (setting, role) in policy.roles().filter(|(_, role)| !self.sources.all_servers().any(|server| server.has_role(role))) {
+                let what = format!("`{setting}` asks for @nearest({role}), and there is no such server in the directory");
+                let remedy = format!("put a server object with the role {role} into a container above the users, or name a server as well");
+                listed.at(Severity::Warning, "policy.nearest", policy.id, what, remedy);
+            }
+        }
     }
 
     /// What lines asked for in vain, with the containers whose users miss it and how many those are.

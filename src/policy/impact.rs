@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::device::DeviceId;
 use super::relevant::Relevant;
 use super::sources::{Sources, Touched};
+use super::stead;
 use crate::model::{Kind, ObjectId};
 use crate::store::{Change, ChangeSet, Object, Snapshot};
 
@@ -122,6 +123,9 @@ impl Between<'_> {
         match change {
             Change::Added(object) => {
                 sources.read(self.after, object.id, touched);
+                if stead::decides(object) {
+                    self.reread_below(object.id, sources, touched);
+                }
                 self.range(object, impact);
             }
             Change::Removed { object, .. } => {
@@ -148,7 +152,8 @@ impl Between<'_> {
             Change::Moved { before, after } => {
                 sources.read(self.after, after.id, touched);
                 // Servers and policies inside a container go with it. Below anything else they count for another one now.
-                if before.kind != after.kind || !matches!(after.kind, Kind::Container(_)) {
+                let decides = stead::decides(before) || stead::decides(after);
+                if before.kind != after.kind || !matches!(after.kind, Kind::Container(_)) || decides {
                     self.reread_below(after.id, sources, touched);
                 }
                 self.range(after, impact);

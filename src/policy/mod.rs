@@ -30,6 +30,7 @@ mod resolved;
 mod server_object;
 mod sources;
 mod spread;
+mod stead;
 mod told;
 pub mod value;
 mod value_access;

@@ -78,14 +78,23 @@ pub(crate) struct Found {
 /// All sites and subnets of a snapshot, read.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
+    /// Where sites and subnets count; empty: everywhere.
+    bases: Vec<Dn>,
     sites: BTreeSet<ObjectId>,
     subnets: BTreeSet<ObjectId>,
+    /// The site of every address that is in no subnet.
+    only_site: Option<ObjectId>,
     by_prefix: PrefixMap<(ObjectId, Option<ObjectId>)>,
     map: Arc<NetworkMap>,
     faults: Vec<(ObjectId, HeldFault)>,
 }
 
 impl Network {
+    /// No network yet. Sites and subnets count below these entries, or everywhere if there are none.
+    pub(crate) fn new(bases: Vec<Dn>) -> Self {
+        Self { bases, ..Self::default() }
+    }
+
     /// Reads a whole snapshot.
     pub(crate) fn load(&mut self, snapshot: &Snapshot, sources: &Sources) {
         self.sites.clear();
@@ -115,20 +124,22 @@ impl Network {
     /// Reads the sites and subnets again. All of them: there are few beside the users, and a name may mean another site now.
     pub(crate) fn read(&mut self, snapshot: &Snapshot, sources: &Sources) {
         let mut reading = Reading { snapshot, faults: Vec::new(), owners: BTreeMap::new() };
+        let sites: BTreeSet<ObjectId> = self.sites.iter().copied().filter(|id| reading.counts(&self.bases, *id)).collect();
+        self.only_site = sites.first().copied().filter(|_| sites.len() == 1);
         // The older entry has a prefix (as with addresses: ADR 0003), then the lower id.
         let age = |id: &ObjectId| (snapshot.get(*id).and_then(|object| created(&object.attributes)).unwrap_or(i64::MAX), *id);
-        let mut subnets: Vec<ObjectId> = self.subnets.iter().copied().collect();
+        let mut subnets: Vec<ObjectId> = self.subnets.iter().copied().filter(|id| reading.counts(&self.bases, *id)).collect();
         subnets.sort_by_key(age);
         self.by_prefix = PrefixMap::default();
         let mut map = Mapping { snapshot, sources, heres: Vec::new(), known: HashMap::new(), by_prefix: PrefixMap::default() };
         for object in subnets.iter().filter_map(|id| snapshot.get(*id)) {
-            let site = reading.site(object);
+            let site = reading.site(object).filter(|site| sites.contains(site));
             for prefix in reading.prefixes(object) {
                 self.by_prefix.entry(prefix).or_insert((object.id, site));
                 map.put(prefix, object.id, site);
             }
         }
-        let rest = map.here(None, self.only_site());
+        let rest = map.here(None, self.only_site);
         let map = NetworkMap { heres: map.heres, by_prefix: map.by_prefix, rest };
         self.faults = reading.faults;
         if map != *self.map {
@@ -145,18 +156,13 @@ impl Network {
     pub(crate) fn find(&self, address: IpAddr) -> Found {
         match self.by_prefix.longest(address) {
             Some((prefix, (subnet, site))) => Found { subnet: Some((prefix, *subnet)), site: *site },
-            None => Found { subnet: None, site: self.only_site() },
+            None => Found { subnet: None, site: self.only_site },
         }
     }
 
     /// What is wrong with sites and subnets, by object.
     pub(crate) fn faults(&self) -> &[(ObjectId, HeldFault)] {
         &self.faults
-    }
-
-    /// The site of every address that is in no subnet.
-    fn only_site(&self) -> Option<ObjectId> {
-        self.sites.first().copied().filter(|_| self.sites.len() == 1)
     }
 }
 
@@ -169,6 +175,18 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// Whether a site or subnet stands where they count. Whoever may create entries elsewhere must not decide where phones are.
+    fn counts(&mut self, bases: &[Dn], id: ObjectId) -> bool {
+        let Some(dn) = self.snapshot.dn(id) else { return false };
+        let counts = bases.is_empty() || bases.iter().any(|base| dn.is_within(base));
+        if let Some(object) = self.snapshot.get(id).filter(|_| !counts) {
+            let what = "it stands below none of policy.networks, and counts for nothing".to_owned();
+            let remedy = "move it there, or add the entry that it stands in to policy.networks".to_owned();
+            self.fault(object, "objectClass", "", warning("network.place", 0, what, remedy));
+        }
+        counts
+    }
+
     /// The prefixes of a subnet that nobody has yet.
     fn prefixes(&mut self, object: &Object) -> Vec<Prefix> {
         let mut texts: Vec<(&str, String)> =
@@ -267,4 +285,21 @@ fn only_root(snapshot: &Snapshot) -> Option<ObjectId> {
     let mut roots = snapshot.roots().filter(|root| is_container(root) && !root.glue);
     let root = roots.next()?;
     roots.next().is_none().then_some(root.id)
+}
+
+#[cfg(test)]
+impl NetworkMap {
+    /// A map of these networks; `site` names what makes the difference there.
+    pub(crate) fn of(networks: &[(&str, u8)], rest: Option<u8>) -> Self {
+        let here = |site: Option<u8>| {
+            let spot = Spot { site: site.map(|n| ObjectId::from_bytes([n; 16])), ..Spot::default() };
+            Here { endpoint: site.map(|_| Arc::new(spot)), network: Arc::new(spot) }
+        };
+        let mut map = Self { rest: here(rest), ..Self::default() };
+        for (at, (prefix, site)) in networks.iter().enumerate() {
+            map.heres.push(here((*site > 0).then_some(*site)));
+            map.by_prefix.entry(prefix.parse().unwrap_or_else(|error| panic!("{error}"))).or_insert(at);
+        }
+        map
+    }
 }

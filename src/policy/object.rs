@@ -163,11 +163,13 @@ impl PolicyObject {
         self.edits.is_empty() && self.blocks.is_empty() && self.faults.is_empty() && self.filters.is_empty()
     }
 
-    /// Whether any value stands for servers of the tree.
-    pub(crate) fn asks_for_servers(&self) -> bool {
-        let values =
-            |edit: &'_ Edit| edit.base.iter().flat_map(|base| &base.values).chain(&edit.appends).chain(&edit.removes).any(is_nearest);
-        self.edits.iter().any(values)
+    /// The roles whose servers of the tree values stand for, each with its setting.
+    pub(crate) fn roles(&self) -> impl Iterator<Item = (Setting, &str)> {
+        fn of(edit: &Edit) -> Vec<(Setting, &str)> {
+            let values = edit.base.iter().flat_map(|base| &base.values).chain(&edit.appends).chain(&edit.removes);
+            values.filter_map(|value| if let Value::Nearest(role) = value { Some((edit.setting, &**role)) } else { None }).collect()
+        }
+        self.edits.iter().flat_map(of)
     }
 
     /// Takes over from an earlier reading when each edit came, where it is still the same edit.
@@ -352,10 +354,6 @@ impl Edit {
     fn new(setting: Setting, since: Since) -> Self {
         Self { setting, base: None, removes: Vec::new(), appends: Vec::new(), refused: Vec::new(), since }
     }
-}
-
-fn is_nearest(value: &Value) -> bool {
-    matches!(value, Value::Nearest(_))
 }
 
 /// Values as one text.

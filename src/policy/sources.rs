@@ -11,6 +11,7 @@ use super::grammar::Filter;
 use super::layers::container_of;
 use super::object::{Carrier, PolicyObject, Since};
 use super::server_object::ServerObject;
+use super::stead::stands_in;
 use crate::model::{Attributes, Dn, Kind, ObjectId};
 use crate::store::{Object, Snapshot};
 
@@ -155,7 +156,7 @@ impl Sources {
     fn read_server(&mut self, snapshot: &Snapshot, id: ObjectId, object: Option<&Arc<Object>>, touched: &mut Touched) {
         let now = object
             .filter(|object| object.kind == Kind::Server)
-            .map(|object| Placed { container: container_of(snapshot, id), server: Arc::new(ServerObject::read(object)) });
+            .map(|object| Placed { container: served_container(snapshot, object), server: Arc::new(ServerObject::read(object)) });
         let before = self.servers.get(&id);
         if let (Some(now), Some(before)) = (&now, before)
             && now.container == before.container
@@ -245,6 +246,11 @@ impl Sources {
         config.chain(self.carried.values().map(|carried| (&carried.policy, carried.governs.is_empty())))
     }
 
+    /// Everything that is governed, with its policies.
+    pub(crate) fn governed(&self) -> impl Iterator<Item = (ObjectId, &[Arc<PolicyObject>])> {
+        self.governing.iter().map(|(id, policies)| (*id, policies.as_slice()))
+    }
+
     /// Every server object.
     pub(crate) fn all_servers(&self) -> impl Iterator<Item = &Arc<ServerObject>> {
         self.servers.values().map(|placed| &placed.server)
@@ -254,6 +260,12 @@ impl Sources {
     pub(crate) fn governing_groups<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = ObjectId> + 'a {
         self.governing.keys().copied().filter(|id| snapshot.get(*id).is_some_and(|object| object.kind == Kind::Group))
     }
+}
+
+/// The closest container that a server counts for.
+fn served_container(snapshot: &Snapshot, server: &Object) -> Option<ObjectId> {
+    let place = stands_in(snapshot, server)?;
+    if matches!(place.kind, Kind::Container(_)) { Some(place.id) } else { container_of(snapshot, server.id) }
 }
 
 /// A cheap test before an object is read.
@@ -280,7 +292,7 @@ fn carried(snapshot: &Snapshot, object: &Object) -> Option<Carried> {
     let governs: Vec<(ObjectId, Carrier)> = match object.kind {
         Kind::Policy if aim::is_aimed(object) => aim::targets(snapshot, object, &mut faults),
         // An entry that is nothing but a policy speaks for what it stands in.
-        Kind::Policy => object.parent.and_then(|parent| snapshot.get(parent)).and_then(|parent| by_kind(parent)).into_iter().collect(),
+        Kind::Policy => stands_in(snapshot, object).and_then(|place| by_kind(place)).into_iter().collect(),
         _ => by_kind(object).into_iter().collect(),
     };
     // A policy that governs nobody is read as if in a container: its lines have faults too.

@@ -37,6 +37,8 @@ pub enum Resource {
 pub enum Answer {
     /// A user's: all of them.
     User(Arc<Resolved>),
+    /// A user's whose account the directory has disabled: the explicit empty profile.
+    Disabled(Aor),
     /// A network's or a device's: those that belong to it, in the order of the catalogue.
     Part(Arc<[(Setting, Decision)]>),
 }
@@ -46,6 +48,7 @@ impl Answer {
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::User(one), Self::User(other)) => one.is_same(other),
+            (Self::Disabled(one), Self::Disabled(other)) => one == other,
             (Self::Part(one), Self::Part(other)) => {
                 one.iter().map(|(setting, d)| (setting, &d.values)).eq(other.iter().map(|(setting, d)| (setting, &d.values)))
             }
@@ -121,6 +124,12 @@ impl Engine {
         self.sweep_sets();
     }
 
+    /// What was told of a resource last, for each spot that it is wanted for.
+    pub fn answers(&self, resource: &Resource) -> Vec<(Resource, Spot, Answer)> {
+        let told = |request: &Request| Some((request.0.clone(), request.1, self.wanted.told.get(request)?.clone()?));
+        self.wanted.of(resource).filter_map(told).collect()
+    }
+
     /// How many resources are kept up to date for how many spots.
     pub fn wanted(&self) -> usize {
         self.wanted.told.len()
@@ -148,7 +157,7 @@ impl Engine {
         }
         if !impact.served.is_empty() {
             // What a site asks for is found above each user.
-            let asks = |object: &&ObjectId| self.sources.policies(**object).iter().any(|policy| policy.asks_for_servers());
+            let asks = |object: &&ObjectId| self.sources.policies(**object).iter().any(|policy| policy.roles().next().is_some());
             affected.extend(self.wanted.by_spot.keys().filter(asks).flat_map(|object| &self.wanted.by_spot[object]).cloned());
         }
         let named = impact.devices.iter().flat_map(|object| self.devices.ids_of(*object)).chain(&impact.device_ids);
@@ -228,7 +237,11 @@ impl Engine {
     }
 
     fn user_at(&mut self, aor: &Aor, spot: Spot, fresh: &mut Option<Fresh>) -> Option<Answer> {
-        let user = self.snapshot.get(self.addresses.owner(aor)?)?.clone();
+        let owner = self.addresses.owner(aor)?;
+        if self.users.get(&owner)?.is_disabled {
+            return Some(Answer::Disabled(aor.clone()));
+        }
+        let user = self.snapshot.get(owner)?.clone();
         let (set, own) = self.own_at(&user, spot, Layer::User, fresh);
         let resolved = Resolved { user: user.id, aor: own.aor?, shared: set, own: own.decisions.into() };
         // Design §3 rule 7.

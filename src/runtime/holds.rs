@@ -145,7 +145,7 @@ fn objects(open: &Open, quarantine: &Quarantine, snapshot: &Snapshot) -> Hold {
              `dialcast release {}` deletes what is held",
             open.id()
         ),
-        Suspicion::Many { .. } => format!(
+        Suspicion::Many { .. } | Suspicion::Partial => format!(
             "look whether Dialcast's account still reads them (a lost right, a size limit, a replica that is not complete). If they were deleted on \
              purpose: `dialcast release {}`",
             open.id()
@@ -203,6 +203,7 @@ impl SavedQuarantine {
         match &quarantine.why {
             Suspicion::Canary { dn } => Self { canary: Some(dn.to_string()), vanished: 0, limit: 0, objects },
             Suspicion::Many { vanished, limit } => Self { canary: None, vanished: *vanished, limit: *limit, objects },
+            Suspicion::Partial => Self { canary: None, vanished: objects.len(), limit: 0, objects },
         }
     }
 

@@ -1,6 +1,7 @@
 //! The notifier's task: messages in, commands in, time in; messages out.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +13,8 @@ use super::until;
 use crate::document::Document;
 use crate::model::Aor;
 use crate::net::{Event, Net};
-use crate::subscription::{CredentialChanges, Notifier, Reason, Waves};
+use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
+use crate::subscription::{Ask, CredentialChanges, Notifier, Reason, Waves};
 
 /// What the watcher says.
 pub(super) enum Command {
@@ -28,6 +30,12 @@ pub(super) enum Command {
     WaveEnd,
     /// What changed among those who may log in.
     Credentials(CredentialChanges),
+    /// These resources have these documents for these spots: the answers to what the notifier asked.
+    PublishAt(Vec<(Resource, Spot, Document)>),
+    /// Which address is where, and what differs for there: one change, of which no phone hears twice.
+    Network(Arc<NetworkMap>, Vec<(Resource, Spot, Document)>),
+    /// Which devices there are.
+    Devices(HashSet<DeviceId>),
     /// The documents are complete: SUBSCRIBEs are answered from now on.
     Ready(oneshot::Sender<()>),
 }
@@ -49,9 +57,10 @@ pub(super) async fn run(
     net: Net,
     mut events: mpsc::Receiver<Event>,
     commands: mpsc::Receiver<Command>,
+    asks: mpsc::Sender<Ask>,
     feed: Feed,
 ) {
-    work(&mut notifier, &net, &mut events, commands, Following::new(feed)).await;
+    work(&mut notifier, &net, &mut events, commands, asks, Following::new(feed)).await;
     transmit(&mut notifier, &net).await;
     info!(counters = ?notifier.counters(), "the notifier has stopped");
     net.shutdown(CLOSE_MAX).await;
@@ -62,6 +71,7 @@ async fn work(
     net: &Net,
     events: &mut mpsc::Receiver<Event>,
     mut commands: mpsc::Receiver<Command>,
+    asks: mpsc::Sender<Ask>,
     mut following: Following,
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -92,6 +102,13 @@ async fn work(
                 notifier.drain(Instant::now());
                 drained_by = Some(Instant::now() + DRAIN_MAX);
             },
+            // The watcher may be waiting for room among the commands: it is never waited for here.
+            permit = asks.reserve(), if drained_by.is_none() && notifier.has_asks() => {
+                // Without a watcher nobody answers, and nobody asks.
+                if let (Some(ask), Ok(permit)) = (notifier.poll_ask(), permit) {
+                    permit.send(ask);
+                }
+            }
             () = until(due) => {}
         }
         let now = Instant::now();
@@ -123,6 +140,13 @@ fn obey(notifier: &mut Notifier, following: &mut Following, command: Command) {
         Command::WaveEnd => notifier.waves().end(),
         Command::Withhold(aors) => notifier.withhold(aors),
         Command::Credentials(credentials) => notifier.change_credentials(credentials),
+        Command::PublishAt(documents) => {
+            for (resource, spot, document) in documents {
+                notifier.publish_at(now, &resource, &spot, document);
+            }
+        }
+        Command::Network(network, documents) => notifier.set_network(now, network, documents),
+        Command::Devices(devices) => notifier.set_devices(now, devices),
         Command::Ready(told) => {
             notifier.set_ready(true);
             // Nobody waits for it when the daemon is being stopped.
@@ -208,8 +232,9 @@ mod tests {
         while flood.try_send(Event::Received { path, bytes: b"\r\n".to_vec() }).is_ok() {}
         let (commands, commanded) = mpsc::channel(1);
         drop(commands);
+        let (asks, _) = mpsc::channel(1);
         let mut notifier = Notifier::new(NotifierConfig::default(), [0; 32]);
-        work(&mut notifier, &net, &mut events, commanded, Following::new(Feed::new())).await;
+        work(&mut notifier, &net, &mut events, commanded, asks, Following::new(Feed::new())).await;
         assert!(!events.is_empty());
     }
 }

@@ -10,10 +10,12 @@ use tracing::{debug, info};
 use super::credentials::CredentialBook;
 use super::kept::{self, Kept, KeptUsers, SavedDocuments};
 use super::notifying::Command;
+use super::placing::Placing;
 use crate::document::{Document, Profile, Renderer};
 use crate::model::{Aor, Fault};
-use crate::policy::{Engine, Guard, Resolved, UserChange};
+use crate::policy::{Answer, Engine, Guard, Resolved, Resource, Spot, UserChange};
 use crate::store::{Change, ChangeSet, Snapshot};
+use crate::subscription::Ask;
 
 /// Documents in one message to the notifier: it answers phones between two of them.
 const PUBLISH_MAX: usize = 256;
@@ -49,11 +51,21 @@ pub(super) struct Publishing {
     kept: HashMap<Aor, Kept>,
     /// The addresses last told to the notifier as withheld.
     withheld: HashSet<Aor>,
+    placing: Placing,
 }
 
 impl Publishing {
     pub(super) fn new(engine: Engine, guard: Guard, credentials: CredentialBook, notifier: mpsc::Sender<Command>) -> Self {
-        Self { engine, guard, renderer: Renderer::new(), credentials, notifier, kept: HashMap::new(), withheld: HashSet::new() }
+        Self {
+            engine,
+            guard,
+            renderer: Renderer::new(),
+            credentials,
+            notifier,
+            kept: HashMap::new(),
+            withheld: HashSet::new(),
+            placing: Placing::default(),
+        }
     }
 
     /// Takes over what another run kept.
@@ -81,6 +93,7 @@ impl Publishing {
             }
         }
         self.serve_kept(snapshot).await;
+        self.place(outcome.answers).await;
         published
     }
 
@@ -92,19 +105,25 @@ impl Publishing {
                 self.credentials.refresh(after);
             }
         }
-        self.publish(now, snapshot, outcome.users, outcome.examined, trust).await
+        let published = self.publish(now, snapshot, outcome.users, outcome.examined, trust).await;
+        self.place(outcome.answers).await;
+        published
     }
 
     /// Changes that have waited long enough.
     pub(super) async fn settle(&mut self, now: Instant, snapshot: &Snapshot) -> Published {
         let changes = self.guard.settle(now, || self.engine.published());
-        self.pass(snapshot, changes, 0).await
+        let published = self.pass(snapshot, changes, 0).await;
+        self.place(Vec::new()).await;
+        published
     }
 
     /// Changes of users that were held, and are meant.
     pub(super) async fn release(&mut self, snapshot: &Snapshot) -> Published {
         let changes = self.guard.release();
-        self.pass(snapshot, changes, 0).await
+        let published = self.pass(snapshot, changes, 0).await;
+        self.place(Vec::new()).await;
+        published
     }
 
     async fn publish(&mut self, now: Instant, snapshot: &Snapshot, changes: Vec<UserChange>, examined: usize, trust: Trust) -> Published {
@@ -200,6 +219,23 @@ impl Publishing {
         self.tell_credentials().await;
         for some in documents.chunks(PUBLISH_MAX) {
             self.send(Command::Publish(some.to_vec())).await;
+        }
+    }
+
+    /// What the notifier asks of documents for places.
+    pub(super) async fn answer(&mut self, asks: impl Iterator<Item = Ask>) {
+        let Self { placing, engine, renderer, guard, .. } = self;
+        let documents = placing.answer(engine, renderer, asks, |aor| guard.is_detained(aor));
+        if !documents.is_empty() {
+            self.send(Command::PublishAt(documents)).await;
+        }
+    }
+
+    /// Tells what changed for places.
+    async fn place(&mut self, answers: Vec<(Resource, Spot, Answer)>) {
+        let Self { placing, engine, renderer, guard, .. } = self;
+        for command in placing.commands(engine, renderer, answers, |aor| guard.is_detained(aor)) {
+            self.send(command).await;
         }
     }
 

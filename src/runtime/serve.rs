@@ -41,6 +41,8 @@ const REQUEST_BODY_MAX: usize = 64 * 1024;
 const REQUESTS_MAX: usize = 16;
 /// Messages to the notifier that may wait; each holds up to a few hundred documents.
 const COMMANDS_MAX: usize = 16;
+/// Questions of the notifier that may wait; it keeps the others.
+const ASKS_MAX: usize = 256;
 
 /// Runs until SIGINT or SIGTERM.
 ///
@@ -74,7 +76,8 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     let (loaded, is_loaded) = oneshot::channel();
     let notifier = Notifier::new(notifier_config(&config, &listen), rand::rng().random());
     let live = Feed::new();
-    let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded, live.clone()));
+    let (asks, asked) = mpsc::channel(ASKS_MAX);
+    let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded, asks, live.clone()));
 
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
     let control = listen_for_control(&config)?.map(|listening| tokio::spawn(control::serve(listening, requests, live.clone())));
@@ -97,7 +100,7 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
         resume.known = Some(kept.snapshot.iter().filter(|object| !object.glue).map(|object| object.id).collect());
         resume.cookie = watching.resume(kept).await;
     }
-    let mut watching = tokio::spawn(watching.run(received, requested));
+    let mut watching = tokio::spawn(watching.run(received, requested, asked));
     let mut feed = tokio::spawn(feeding::run(feed, resume, reports));
 
     let saying = async {
@@ -132,7 +135,8 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-fn sweep_guard(config: &Config) -> SweepGuard {
+/// What the configuration says of lists.
+pub(super) fn sweep_guard(config: &Config) -> SweepGuard {
     let guards = &config.guards;
     SweepGuard { canaries: guards.canaries.clone(), objects_min: guards.objects_min, objects_percent: guards.objects_percent }
 }

@@ -55,13 +55,18 @@ pub(crate) enum StateError {
     },
 }
 
+/// What the files of a directory are called.
+fn name_of(source: &str) -> String {
+    let digest = Sha256::digest(source.as_bytes());
+    digest.iter().take(6).fold(String::from("directory-"), |name, byte| format!("{name}{byte:02x}"))
+}
+
 impl StateFile {
     /// The file for a directory; `source` names it (its URL): the state of one is never taken for another's.
     pub(crate) fn open(dir: &Path, source: &str) -> Result<Self, StateError> {
         let failed = |source| StateError::Folder { path: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(failed)?;
-        let digest = Sha256::digest(source.as_bytes());
-        let name = digest.iter().take(6).fold(String::from("directory-"), |name, byte| format!("{name}{byte:02x}"));
+        let name = name_of(source);
         // Two writers would each rename their own over the other's, or write into one file.
         let lock = OpenOptions::new()
             .write(true)
@@ -76,6 +81,18 @@ impl StateFile {
             Err(error) => return Err(failed(error.into())),
         }
         Ok(Self { path: dir.join(format!("{name}.state")), source: source.to_owned(), _lock: Arc::new(lock) })
+    }
+
+    /// The state of a directory that a daemon may be keeping at this moment: read, and nothing else.
+    pub(crate) fn peek(dir: &Path, source: &str) -> Result<Option<Saved>, StateError> {
+        let path = dir.join(format!("{}.state", name_of(source)));
+        let failed = |source| StateError::Read { path: path.clone(), source };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        saved::read(&mut BufReader::new(file), source).map(Some).map_err(|error| failed(io::Error::other(error)))
     }
 
     /// The state that was kept, or `None` when there is none yet.

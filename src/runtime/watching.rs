@@ -19,7 +19,8 @@ use super::until;
 use crate::directory::{Cookie, Event, Report};
 use crate::model::{Aor, Dn, Fault, Place, Severity, Timestamp};
 use crate::store::saved::Saved;
-use crate::store::{Applied, ChangeSet, Store, SweepGuard};
+use crate::store::{Applied, ChangeSet, Store, Suspicion, SweepGuard};
+use crate::subscription::Ask;
 use crate::subscription::pacing::Quiet;
 
 /// Reports taken at once: enough to make the channel cheap, little enough to look at the clock in between.
@@ -123,8 +124,14 @@ impl Watching {
     }
 
     /// Runs until the feed ends or the notifier is gone; then keeps the state.
-    pub(crate) async fn run(mut self, mut reports: mpsc::Receiver<Report>, mut requests: mpsc::Receiver<Request>) {
+    pub(crate) async fn run(
+        mut self,
+        mut reports: mpsc::Receiver<Report>,
+        mut requests: mpsc::Receiver<Request>,
+        mut asked: mpsc::Receiver<Ask>,
+    ) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut asks = Vec::with_capacity(BATCH_MAX);
         loop {
             tokio::select! {
                 count = reports.recv_many(&mut batch, BATCH_MAX) => {
@@ -136,6 +143,7 @@ impl Watching {
                     }
                 }
                 Some(request) = requests.recv() => self.answer(request).await,
+                _ = asked.recv_many(&mut asks, BATCH_MAX), if !self.publishing.is_over() => self.publishing.answer(asks.drain(..)).await,
                 () = until(self.wake(Instant::now())) => {}
             }
             self.tick(Instant::now()).await;
@@ -233,6 +241,9 @@ impl Watching {
                 guards.canaries names; the directory is read again"
             );
             self.again.watch(true, now);
+            if matches!(why, Suspicion::Partial) {
+                self.again.soon(now);
+            }
         }
         self.applied(applied, now);
         if self.loaded.is_some() && self.store.snapshot().is_complete() {

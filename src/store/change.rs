@@ -72,7 +72,8 @@ impl Snapshot {
         while let Some((group, _)) = pairs.peek().copied() {
             let (mut joined, mut left) = (Vec::new(), Vec::new());
             while let Some((_, member)) = pairs.next_if(|(of, _)| *of == group) {
-                match (before.groups.is_member(member, group), self.groups.is_member(member, group)) {
+                let (was, is) = (before.groups.is_member(&before.tree, member, group), self.groups.is_member(&self.tree, member, group));
+                match (was, is) {
                     (false, true) => joined.push(member),
                     (true, false) => left.push(member),
                     _ => {}

@@ -12,6 +12,7 @@
 use imbl::{OrdMap, OrdSet};
 
 use super::name::Name;
+use super::primary::Primary;
 use super::tree::Tree;
 use super::{Object, dense};
 use crate::model::{Dn, Kind, ObjectId};
@@ -61,6 +62,8 @@ pub(crate) struct Groups {
     pub(crate) renames: u64,
     /// Up to which of them each group's values were resolved.
     pub(crate) resolved: OrdMap<ObjectId, u64>,
+    /// Memberships that stand with the member.
+    pub(super) primary: Primary,
 }
 
 /// Pairs of group and member that may differ from before, in any order, more than once.
@@ -70,7 +73,9 @@ const LOWEST: ObjectId = ObjectId::from_bytes([0; 16]);
 
 impl Groups {
     pub(crate) fn members(&self, group: ObjectId) -> impl Iterator<Item = Member> {
-        self.names(group).filter(|(_, held)| !held.again).map(move |(name, held)| self.member(group, name, held))
+        let listed = self.names(group).filter(|(_, held)| !held.again).map(move |(name, held)| self.member(group, name, held));
+        let primary = self.primary.members(group).filter(move |id| !self.of.contains_key(&(*id, group)));
+        listed.chain(primary.map(Member::Object))
     }
 
     /// What a name stands for.
@@ -96,12 +101,23 @@ impl Groups {
         self.held.get(&group).into_iter().flat_map(OrdMap::iter)
     }
 
-    pub(crate) fn groups_of(&self, member: ObjectId) -> impl Iterator<Item = ObjectId> {
-        self.holds(member).map(|((_, group), _)| *group)
+    /// Sorted by id.
+    pub(crate) fn groups_of(&self, tree: &Tree, member: ObjectId) -> impl Iterator<Item = ObjectId> {
+        let primary = tree.get(member).and_then(|object: &std::sync::Arc<Object>| self.primary.of_member(object));
+        let mut primary = primary.filter(|group| !self.of.contains_key(&(member, *group)));
+        let mut listed = self.holds(member).map(|((_, group), _)| *group).peekable();
+        std::iter::from_fn(move || {
+            let next = listed.peek().copied();
+            match primary {
+                Some(group) if next.is_none_or(|next| group < next) => primary.take(),
+                _ => listed.next(),
+            }
+        })
     }
 
-    pub(crate) fn is_member(&self, member: ObjectId, group: ObjectId) -> bool {
-        self.of.contains_key(&(member, group))
+    pub(crate) fn is_member(&self, tree: &Tree, member: ObjectId, group: ObjectId) -> bool {
+        let by_primary = || tree.get(member).is_some_and(|object| self.primary.of_member(object) == Some(group));
+        self.of.contains_key(&(member, group)) || by_primary()
     }
 
     /// What a name means now: a DN the object that has it, a login name the lowest id that has it.

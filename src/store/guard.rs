@@ -36,6 +36,8 @@ pub enum Suspicion {
         /// Its name.
         dn: Dn,
     },
+    /// A first list that tells only what changed since another, which was not used.
+    Partial,
     /// Too many objects would vanish.
     Many {
         /// How many.
@@ -49,6 +51,7 @@ impl fmt::Display for Suspicion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Canary { dn } => write!(f, "the canary {dn} is not in the directory's list"),
+            Self::Partial => f.write_str("the directory tells only what changed since a list that was not used"),
             Self::Many { vanished, limit } => {
                 write!(f, "{vanished} objects vanished from the directory's list, and {limit} may at once")
             }

@@ -30,6 +30,7 @@ pub(crate) fn update(
     }
     groups.renames += u64::from(renamed);
     for (id, was, is) in changed() {
+        groups.primary.update(id, was, is, &mut pairs);
         if was.is_some_and(is_group) && !is.is_some_and(is_group) {
             groups.dissolve(id, &mut pairs);
         }

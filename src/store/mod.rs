@@ -15,6 +15,7 @@ mod membership;
 mod name;
 mod object;
 mod place;
+mod primary;
 mod refresh;
 mod restore;
 pub mod saved;

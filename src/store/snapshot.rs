@@ -80,14 +80,14 @@ impl Snapshot {
         self.get(id).is_some() && (id == container || self.ancestors(id).any(|above| above.id == container))
     }
 
-    /// The direct members of a group, each once, in the order of their values' names.
+    /// The direct members of a group, each once: in the order of their values' names, then those whose primary group it is.
     pub fn members(&self, group: ObjectId) -> impl Iterator<Item = Member> {
         self.groups.members(group)
     }
 
     /// The groups that hold an object as a direct member, sorted by id.
     pub fn groups_of(&self, id: ObjectId) -> impl Iterator<Item = ObjectId> {
-        self.groups.groups_of(id)
+        self.groups.groups_of(&self.tree, id)
     }
 
     /// The groups that hold an object directly or through other groups, sorted by id. A group in a cycle holds itself.

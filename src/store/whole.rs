@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::change::Change;
-use super::groups::{Groups, Held, Names};
+use super::groups::{Groups, Held, Member, Names};
 use super::name::Name;
 use super::place::child_place;
+use super::primary::Primary;
 use super::refresh::Batch;
 use super::tree::{Place, Tree};
 use super::values::{self, Reader};
@@ -59,8 +60,8 @@ pub(super) fn of_list(mut batch: Batch, renames: u64, generation: Generation, at
     groups.fill(memberships(&tree, &groups));
     for group in tree.objects.values().filter(|object| object.kind == Kind::Group) {
         groups.resolved.insert(group.id, renames);
-        let mut joined: Vec<ObjectId> =
-            groups.names(group.id).filter(|(_, held)| !held.again).filter_map(|(_, held)| held.object).collect();
+        let member = |member| if let Member::Object(id) = member { Some(id) } else { None };
+        let mut joined: Vec<ObjectId> = groups.members(group.id).filter_map(member).collect();
         joined.sort_unstable();
         if !joined.is_empty() {
             changes.push(Change::Members { group: group.id, joined, left: Vec::new() });
@@ -163,7 +164,7 @@ impl Tree {
 impl Groups {
     /// Nobody is in any group yet.
     pub(super) fn new(tree: &Tree, renames: u64) -> Self {
-        let mut groups = Self { renames, ..Self::default() };
+        let mut groups = Self { renames, primary: Primary::of(tree), ..Self::default() };
         tree.objects.values().filter(|object| object.kind == Kind::Group).for_each(|group| groups.meet(tree, group));
         groups
     }

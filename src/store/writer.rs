@@ -185,6 +185,9 @@ impl Store {
     fn finish(&mut self, refresh: Refresh, sweep: bool, cookie: Option<Cookie>, at: Timestamp) -> Applied {
         let (mut batch, unknown) = refresh.into_batch(sweep, &self.live);
         if let Some(guard) = &self.guard {
+            if !self.live.complete && !(sweep && unknown.is_empty()) {
+                return Applied { refused: Some(Suspicion::Partial), ..Applied::default() };
+            }
             let verdict = guard.judge(&mut batch, &self.live, self.quarantine.as_ref());
             if let Verdict::Refused(why) = verdict {
                 return Applied { refused: Some(why), ..Applied::default() };

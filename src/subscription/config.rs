@@ -39,6 +39,8 @@ pub struct NotifierConfig {
     pub subscriptions_max: usize,
     /// Subscriptions to one address of record: the devices of one person.
     pub subscriptions_per_aor_max: usize,
+    /// Subscriptions to the profile of the local network from one address: the phones behind one NAT.
+    pub subscriptions_per_source_max: usize,
     /// Answers kept for retransmitted SUBSCRIBEs, for 32 s each: about 700 octets each.
     pub server_transactions_max: usize,
     /// NOTIFYs that await their answer: the document and about 1 KiB each.
@@ -71,6 +73,7 @@ impl Default for NotifierConfig {
             notify_burst: 500,
             subscriptions_max: 1_000_000,
             subscriptions_per_aor_max: 32,
+            subscriptions_per_source_max: 1024,
             server_transactions_max: 262_144,
             in_flight_max: 65_536,
             timing: Timing::default(),

@@ -13,6 +13,8 @@ pub struct Counters {
     pub retransmitted_requests: u64,
     /// Responses that belong to no transaction.
     pub stray_responses: u64,
+    /// Subscribers whose document for where they are was not there in time: they were told nothing for now.
+    pub waited_in_vain: u64,
     /// SUBSCRIBEs answered 2xx that began a subscription.
     pub subscribed: u64,
     /// SUBSCRIBEs answered 2xx that went on with one.

@@ -5,14 +5,16 @@ use std::time::Instant;
 use super::phase::Phase;
 use super::table::{Record, Subscription};
 use crate::document::Etag;
-use crate::model::Aor;
+use crate::policy::{Resource, Spot};
 use crate::sip::Path;
 
 /// A subscriber and the version that it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// What it subscribes to.
-    pub aor: Aor,
+    pub resource: Resource,
+    /// Where it is, if that makes a difference to what it gets.
+    pub spot: Option<Spot>,
     /// The URI that it is reached by.
     pub contact: String,
     /// How its last SUBSCRIBE came.
@@ -43,7 +45,7 @@ pub enum EndpointState {
 }
 
 pub(super) fn of(subscription: &Subscription, record: &Record) -> Endpoint {
-    let wants = record.document.as_ref().map(|document| document.etag);
+    let wants = record.document_at(subscription.spot.as_deref()).map(|document| document.etag);
     let state = match subscription.phase {
         Phase::Calm if subscription.holds == wants => EndpointState::Synced,
         Phase::Calm | Phase::Waiting => EndpointState::Stale,
@@ -52,7 +54,8 @@ pub(super) fn of(subscription: &Subscription, record: &Record) -> Endpoint {
         Phase::ReadyLast | Phase::FlyingThenLast | Phase::FlyingLast | Phase::Gone => EndpointState::Ending,
     };
     Endpoint {
-        aor: record.aor.clone(),
+        resource: record.resource.clone(),
+        spot: subscription.spot.as_deref().copied(),
         contact: String::from_utf8_lossy(subscription.dialog.target()).into_owned(),
         path: subscription.path,
         wants,

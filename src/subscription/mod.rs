@@ -13,6 +13,7 @@
 //! of subscriptions, and that by the configuration.
 
 mod answer;
+mod asking;
 mod auth;
 mod config;
 mod counters;
@@ -25,11 +26,13 @@ mod notifier;
 mod notify;
 pub mod pacing;
 pub mod phase;
+mod places;
 mod reason;
 mod subscribe;
 mod table;
 mod wave;
 
+pub use asking::Ask;
 pub use config::{AuthMode, NotifierConfig, OnTimeout};
 pub use counters::Counters;
 pub use credentials::{Account, CredentialChanges, Credentials};

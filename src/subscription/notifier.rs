@@ -1,6 +1,7 @@
 //! The notifier as one machine: messages and times go in, messages and times come out.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
@@ -14,12 +15,12 @@ use super::credentials::{CredentialChanges, Credentials};
 use super::endpoint::{self, Endpoint};
 use super::nonce::Nonces;
 use super::pacing::Bucket;
-use super::phase::{Input, Phase};
 use super::reason::Reason;
 use super::table::{SubscriptionId, Table};
 use super::wave::Waves;
 use crate::document::{Document, profile};
 use crate::model::Aor;
+use crate::policy::{DeviceId, NetworkMap, Resource};
 use crate::sip::transaction::timers::Timers;
 use crate::sip::transaction::{Clients, Due, Keys, Received, SendFailure, Servers, Target, Transmit};
 use crate::sip::{Kind, MalformedKind, Message, Method, Name, Path, Scheme, Support, Transport};
@@ -53,12 +54,16 @@ pub struct Notifier {
     /// The first time that it was told: what nonces count from.
     epoch: Option<Instant>,
     /// The last time that it was told.
-    now: Option<Instant>,
+    pub(super) now: Option<Instant>,
     pub(super) servers: Servers,
     pub(super) clients: Clients<SubscriptionId>,
     pub(super) table: Table,
     /// Known users who have no document and never had one here.
     pub(super) withheld: HashSet<Aor>,
+    /// Which address is where.
+    pub(super) network: Arc<NetworkMap>,
+    /// Which devices there are.
+    pub(super) devices: HashSet<DeviceId>,
     pub(super) timers: Timers<SubscriptionId>,
     /// Those that somebody waits for, and those that go at the pace of `bucket`. A subscription stands in each at most once.
     pub(super) first: VecDeque<SubscriptionId>,
@@ -101,6 +106,8 @@ impl Notifier {
             now: None,
             table: Table::new(),
             withheld: HashSet::new(),
+            network: Arc::default(),
+            devices: HashSet::new(),
             timers: Timers::new(),
             first: VecDeque::new(),
             paced: VecDeque::new(),
@@ -196,47 +203,33 @@ impl Notifier {
     /// A document is new, or may have changed. The same bytes again send nothing; others go to every subscriber, each at its turn.
     pub fn publish(&mut self, now: Instant, aor: &Aor, document: Document) {
         self.tick(now);
-        if self.table.publish(aor, document) {
-            self.join_wave(aor);
-            self.for_each(now, aor, Input::Published);
+        let resource = Resource::User(aor.clone());
+        if self.table.publish(&resource, document) {
+            self.tell(now, &resource, |subscription| subscription.spot.is_none());
         }
     }
 
     /// There is no document any more: the subscriptions to it end, for this reason. `NoResource` when the user is gone.
     pub fn withdraw(&mut self, now: Instant, aor: &Aor, reason: Reason) {
         self.tick(now);
-        self.end_all(now, aor, reason);
-        self.table.withdraw(aor);
+        let resource = Resource::User(aor.clone());
+        self.end_all(now, &resource, reason);
+        self.table.withdraw(&resource);
     }
 
     /// As [`Notifier::withdraw`], with a last document for each subscriber first: a phone that is only told that its subscription ends goes
     /// on with what it has. Who does not answer now has it when it comes back; who subscribes anew is a stranger.
     pub fn dismiss(&mut self, now: Instant, aor: &Aor, reason: Reason, farewell: Document) {
         self.tick(now);
-        if self.table.leave(aor, reason, farewell) {
-            self.join_wave(aor);
-            self.for_each(now, aor, Input::Published);
+        let resource = Resource::User(aor.clone());
+        if self.table.leave(&resource, reason, farewell) {
+            self.tell(now, &resource, |_| true);
         }
     }
 
     /// How far changes have come: what is published between [`Waves::begin`] and [`Waves::end`] is followed.
     pub const fn waves(&mut self) -> &mut Waves {
         &mut self.waves
-    }
-
-    /// Whoever listens at an address joins the current wave.
-    fn join_wave(&mut self, aor: &Aor) {
-        if self.waves.current() == 0 {
-            return;
-        }
-        let mut next = self.table.first(aor);
-        while let Some(id) = next {
-            next = self.table.after(id);
-            let listens = |phase: Phase| phase != Phase::Suspended && !phase.is_ending();
-            if let Some(subscription) = self.table.get_mut(id).filter(|subscription| listens(subscription.phase)) {
-                subscription.wave = self.waves.join(subscription.wave);
-            }
-        }
     }
 
     /// Says, in place of what was said before, which users are known and get no document for now. A document that they have stays;
@@ -296,17 +289,8 @@ impl Notifier {
         u32::try_from(since).unwrap_or(u32::MAX)
     }
 
-    fn for_each(&mut self, now: Instant, aor: &Aor, input: Input) {
-        let mut next = self.table.first(aor);
-        while let Some(id) = next {
-            // Before the step, which may remove it.
-            next = self.table.after(id);
-            self.step(now, id, input);
-        }
-    }
-
-    fn end_all(&mut self, now: Instant, aor: &Aor, reason: Reason) {
-        let mut next = self.table.first(aor);
+    pub(super) fn end_all(&mut self, now: Instant, resource: &Resource, reason: Reason) {
+        let mut next = self.table.first(resource);
         while let Some(id) = next {
             next = self.table.after(id);
             self.end(now, id, reason);

@@ -80,8 +80,11 @@ impl Notifier {
     pub(super) fn is_ready(&mut self, id: SubscriptionId) -> bool {
         self.table.with_record(id).is_some_and(|(subscription, record)| match subscription.phase {
             Phase::ReadyLast => true,
+            // It waits for what belongs to where it is.
+            Phase::Ready if subscription.waits_until.is_some() => false,
             Phase::Ready => {
-                subscription.forced || record.document.as_ref().is_some_and(|document| subscription.holds != Some(document.etag))
+                subscription.forced
+                    || record.document_at(subscription.spot.as_deref()).is_some_and(|document| subscription.holds != Some(document.etag))
             }
             _ => false,
         })
@@ -116,7 +119,7 @@ impl Notifier {
         subscription.forced = false;
         subscription.local_cseq += 1;
         // RFC 6665 §4.1.2.3: the last NOTIFY of a subscription need not bring the state; that of a fetch is all there is.
-        let document = record.document.as_ref().filter(|_| !is_last || subscription.is_fetch);
+        let document = record.document_at(subscription.spot.as_deref()).filter(|_| !is_last || subscription.is_fetch);
         subscription.flying = document.map(|document| document.etag);
         let state = if is_last {
             State::Terminated { reason: subscription.reason.as_str() }
@@ -290,7 +293,7 @@ impl Notifier {
         if subscription.phase.is_ending() {
             return;
         }
-        let due = retry_at.map_or(subscription.expires_at, |retry_at| retry_at.min(subscription.expires_at));
+        let due = [retry_at, subscription.waits_until].into_iter().flatten().fold(subscription.expires_at, Instant::min);
         if subscription.timer_at.is_none_or(|at| due < at) {
             subscription.timer_at = Some(due);
             self.timers.push(due, id);
@@ -313,6 +316,13 @@ impl Notifier {
             // RFC 6665 §4.2.1.4, §4.4.1: not refreshed in time.
             self.counters.expired += 1;
             return self.end(now, id, Reason::Timeout);
+        }
+        if subscription.waits_until.is_some_and(|until| until <= now) {
+            // RFC 6665 §4.2.2: a NOTIFY may come without the state. RFC 6080 §5.3.2: it then tells the phone nothing.
+            subscription.waits_until = None;
+            self.counters.waited_in_vain += 1;
+            self.step(now, id, Input::Subscribed);
+            return self.arm(id);
         }
         if subscription.phase == Phase::Waiting && subscription.retry_at.is_some_and(|retry_at| retry_at <= now) {
             subscription.retry_at = None;

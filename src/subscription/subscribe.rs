@@ -1,5 +1,6 @@
 //! SUBSCRIBE: who, to what, for how long, and what is answered (RFC 6665 §4.2.1, RFC 6080 §6.6).
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use rand::{Rng as _, RngCore as _};
@@ -10,8 +11,11 @@ use super::config::{AuthMode, NotifierConfig};
 use super::dialog::{Dialog, DialogError, own_contact, own_host_port};
 use super::notifier::{Notifier, PACKAGE};
 use super::phase::{Input, Phase};
+use super::places::WAIT_MAX;
 use super::table::{Beginning, Subscription, SubscriptionId, Ways};
+use crate::document::profile;
 use crate::model::Aor;
+use crate::policy::{DeviceId, Resource};
 use crate::sip::transaction::RequestKey;
 use crate::sip::{Event, Message, Name, Path, Uri};
 
@@ -29,6 +33,8 @@ struct Accepted {
     own: String,
     expires_s: u32,
     input: Input,
+    /// The document for where the subscriber is has to be asked for first.
+    waits: bool,
 }
 
 impl Notifier {
@@ -77,10 +83,22 @@ impl Notifier {
                 (_, Some(_)) => self.counters.refreshed += 1,
                 (_, None) => self.counters.subscribed += 1,
             }
-            // RFC 6665 §4.2.1.2: the NOTIFY follows at once, behind the 2xx.
-            self.step(now, accepted.id, accepted.input);
-            self.arm(accepted.id);
+            self.owe(now, &accepted);
         }
+    }
+
+    /// RFC 6665 §4.2.1.2: the NOTIFY follows at once, behind the 2xx; or as soon as there is something to tell, and in no case later
+    /// than that is waited for.
+    fn owe(&mut self, now: Instant, accepted: &Accepted) {
+        let Some(subscription) = self.table.get_mut(accepted.id) else { return };
+        subscription.waits_until = accepted.waits.then_some(now + WAIT_MAX);
+        if accepted.waits && subscription.is_fetch {
+            // Its only NOTIFY is its last, so that there must be something in it: it lives until then.
+            subscription.expires_at = now + WAIT_MAX;
+        } else {
+            self.step(now, accepted.id, accepted.input);
+        }
+        self.arm(accepted.id);
     }
 
     /// Whose request it is. `None` where nobody has to prove anything.
@@ -113,21 +131,30 @@ impl Notifier {
     /// A SUBSCRIBE outside of a dialog: RFC 6665 §4.2.1.
     fn begin(&mut self, now: Instant, from: Path, request: &Message<'_>, identity: Option<&Aor>) -> Result<Accepted, Answer> {
         let event = event_of(request)?;
-        let aor = self.resource(request, &event)?;
-        // RFC 6080 §5.1.4: a user profile is asked for by its own user, in From as well. RFC 6080 §6.6: 403.
-        let sender = request.from().ok().and_then(|from| from.uri.as_str().parse::<Aor>().ok());
-        if identity.is_some_and(|identity| *identity != aor) || sender.is_none_or(|sender| !same_record(&sender, &aor)) {
-            return Err(Answer::new(403));
+        let resource = self.resource(request, &event)?;
+        let spot = self.spot(&resource, from.remote.ip());
+        if let Resource::User(aor) = &resource {
+            // RFC 6080 §5.1.4: a user profile is asked for by its own user, in From as well. RFC 6080 §6.6: 403.
+            let sender = request.from().ok().and_then(|from| from.uri.as_str().parse::<Aor>().ok());
+            if identity.is_some_and(|identity| identity != aor) || sender.is_none_or(|sender| !same_record(&sender, aor)) {
+                return Err(Answer::new(403));
+            }
+            let is_known = self.table.record(&resource).is_some_and(|record| record.document.is_some() && record.leaving.is_none());
+            // 403 is final for a phone: not for a user who is known, and whose configuration is being repaired. Where the user is there
+            // may be one all the same.
+            match (is_known, self.withheld.contains(aor), &spot) {
+                (true, ..) | (false, true, Some(_)) => {}
+                (false, true, None) => return Err(self.busy()),
+                (false, false, _) => return Err(Answer::new(403)),
+            }
         }
-        let known = self.table.record(&aor).filter(|record| record.leaving.is_none());
-        let Some((record, document)) = known.and_then(|record| Some((record, record.document.as_ref()?))) else {
-            // 403 is final for a phone: not for a user who is known, and whose configuration is being repaired.
-            return Err(if self.withheld.contains(&aor) { self.busy() } else { Answer::new(403) });
-        };
-        let (content_type, held) = (document.content_type, record.subscriptions);
+        let record = self.table.record(&resource);
+        let document = record.and_then(|record| record.document_at(spot.as_deref()));
+        let (waits, content_type) = (document.is_none(), document.map_or(profile::CONTENT_TYPE, |document| document.content_type));
+        let held = record.map_or(0, |record| record.subscriptions);
         let requested = self.duration(request)?;
         accepts(request, content_type)?;
-        self.admit(requested, held, &aor, request)?;
+        self.admit(requested, held, &resource, from.remote.ip(), request)?;
         let token = self.rng.next_u64();
         let id = self.table.next_id(token).ok_or_else(|| self.busy())?;
         let tag = id.to_string();
@@ -141,16 +168,17 @@ impl Notifier {
         let expires_s = self.granted(requested);
         let beginning = Beginning {
             path: from,
+            spot,
             dialog,
             expires_at: now + Duration::from_secs(expires_s.into()),
             remote_cseq: request.cseq().map_or(0, |(number, _)| number),
             is_fetch: requested == 0,
         };
-        let subscription = self.table.begin(id, &aor, beginning).ok_or(Answer::new(500))?;
+        let subscription = self.table.begin(id, &resource, beginning).ok_or(Answer::new(500))?;
         subscription.forced = true;
         // RFC 6665 §4.4.3: Expires 0 is one look at the state, with a dialog that ends at once.
         let input = if requested == 0 { Input::Unsubscribed } else { Input::Subscribed };
-        Ok(Accepted { id, tag, own, expires_s, input })
+        Ok(Accepted { id, tag, own, expires_s, input, waits })
     }
 
     /// A SUBSCRIBE inside of a dialog: RFC 6665 §4.2.1.4.
@@ -162,11 +190,15 @@ impl Notifier {
         let expires_s = requested.as_ref().map_or(0, |requested| self.granted(*requested));
         let own = own_host_port(from.local, self.config.advertised_host.as_deref());
         let (subscription, record) = self.table.with_record(id).filter(|(s, _)| is_dialog(s, request)).ok_or_else(gone)?;
-        if identity.is_some_and(|identity| *identity != record.aor) {
+        if identity.is_some_and(|identity| matches!(&record.resource, Resource::User(aor) if identity != aor)) {
             return Err(Answer::new(403));
         }
         // RFC 6665 §4.2.2: once its end is decided, a subscription takes no further SUBSCRIBE.
-        let document = record.document.as_ref().filter(|_| !subscription.phase.is_ending()).ok_or_else(gone)?;
+        if subscription.phase.is_ending() {
+            return Err(gone());
+        }
+        let document = record.document_at(subscription.spot.as_deref());
+        let (resource, content_type) = (record.resource.clone(), document.map_or(profile::CONTENT_TYPE, |document| document.content_type));
         // RFC 3261 §12.2.2: a lower number is out of order: 500. Otherwise it is the new one, whatever comes of the request.
         let cseq = request.cseq().map_or(0, |(number, _)| number);
         if cseq < subscription.remote_cseq {
@@ -179,7 +211,7 @@ impl Notifier {
             return Err(gone());
         }
         let requested = requested?;
-        accepts(request, document.content_type)?;
+        accepts(request, content_type)?;
         // RFC 3261 §12.2.2: the request refreshes the remote target; it has none where old phones leave Contact out.
         let contact = match request.contact() {
             Ok(Some(contact)) => Some(contact.uri.as_str()),
@@ -195,29 +227,49 @@ impl Notifier {
             subscription.ways = Ways::default();
         }
         subscription.ways.flow_lost = false;
-        subscription.path = from;
         subscription.expires_at = now + Duration::from_secs(expires_s.into());
         subscription.forced = true;
+        // It may come from somewhere else now.
+        let spot = self.spot(&resource, from.remote.ip());
+        self.table.relocate(id, from, spot.clone());
         let input = if requested == 0 { Input::Unsubscribed } else { Input::Subscribed };
-        Ok(Accepted { id, tag: String::new(), own, expires_s, input })
+        // RFC 6665 §4.1.2.3: the last NOTIFY need not bring the state.
+        let is_there = self.table.record(&resource).is_some_and(|record| record.document_at(spot.as_deref()).is_some());
+        Ok(Accepted { id, tag: String::new(), own, expires_s, input, waits: requested > 0 && !is_there })
     }
 
-    /// Whose profile is asked for.
-    fn resource(&self, request: &Message<'_>, event: &Event<'_>) -> Result<Aor, Answer> {
+    /// What is asked for.
+    fn resource(&self, request: &Message<'_>, event: &Event<'_>) -> Result<Resource, Answer> {
         let uri = request.request_uri().map_err(|_| Answer::new(400))?;
         let aor = uri.as_str().parse::<Aor>().ok();
         // A phone may write the port that the address of record does not have.
-        let known = aor.clone().into_iter().chain(without_port(&uri)).find(|aor| self.table.record(aor).is_some());
+        let is_known = |aor: &Aor| self.table.record(&Resource::User(aor.clone())).is_some() || self.withheld.contains(aor);
+        let known = aor.clone().into_iter().chain(without_port(&uri)).find(is_known);
         // RFC 6080 §6.2: `device`, `user` or `local-network`; phones quote it, and some leave it out.
-        let is_user = match event.param("profile-type") {
-            Some(named) => named.eq_ignore_ascii_case("user"),
-            None => known.is_some() || uri.user.is_some_and(|user| !looks_like_a_device(user)),
-        };
-        // RFC 6080 §6.6: 404 for a profile type that is not served; 403 for a user who is not known.
-        match (is_user, known.or(aor)) {
-            (true, Some(aor)) => Ok(aor),
-            _ => Err(Answer::new(404)),
+        let named = event.param("profile-type").map(|named| named.to_ascii_lowercase());
+        let kind = named.as_deref().unwrap_or(match uri.user {
+            // RFC 6080 §5.1.4.1: the local network is asked for without a user.
+            None if is_configuration_host(uri.host) => "local-network",
+            Some(user) if known.is_none() && looks_like_a_device(user) => "device",
+            _ => "user",
+        });
+        // RFC 6080 §6.6: 404 for a profile type that is not served, or a device that is not known; 403 for a user who is not known.
+        match kind {
+            "user" => known.or(aor).map(Resource::User),
+            "local-network" => Some(Resource::LocalNetwork),
+            "device" => self.device(request, &uri).map(Resource::Device),
+            _ => None,
         }
+        .ok_or(Answer::new(404))
+    }
+
+    /// RFC 6080 §5.1.4.2: a device is asked for by its id, in the request URI; and it says it in Contact as well (RFC 5626 §4.1).
+    fn device(&self, request: &Message<'_>, uri: &Uri<'_>) -> Option<DeviceId> {
+        let contact = request.contact().ok().flatten();
+        let instance = contact.as_ref().and_then(|contact| contact.params.get("+sip.instance"));
+        let instance = instance.map(|urn| urn.trim_matches(['"', '<', '>']).to_owned());
+        let named = uri.user.map(unescaped).into_iter().chain(instance);
+        named.filter_map(|text| DeviceId::parse(&text)).find(|id| self.devices.contains(id))
     }
 
     /// The duration asked for, in seconds, not yet shortened.
@@ -241,10 +293,16 @@ impl Notifier {
     }
 
     /// Whether there is room for another subscription to a record that has `held`.
-    fn admit(&mut self, requested: u32, held: usize, aor: &Aor, request: &Message<'_>) -> Result<(), Answer> {
-        let NotifierConfig { subscriptions_max: all, subscriptions_per_aor_max: own, in_flight_max, .. } = self.config;
+    fn admit(&mut self, requested: u32, held: usize, resource: &Resource, source: IpAddr, request: &Message<'_>) -> Result<(), Answer> {
+        let NotifierConfig { subscriptions_max: all, subscriptions_per_aor_max: own, subscriptions_per_source_max, in_flight_max, .. } =
+            self.config;
+        // What is everybody's is limited by where it is asked from.
+        let (held, own) = match resource {
+            Resource::LocalNetwork => (self.table.count_from(source), subscriptions_per_source_max),
+            Resource::User(_) | Resource::Device(_) => (held, own),
+        };
         if requested > 0 {
-            return if self.table.len() >= all || held >= own { self.make_room(aor, request) } else { Ok(()) };
+            return if self.table.len() >= all || held >= own { self.make_room(resource, request) } else { Ok(()) };
         }
         // A fetch is over in Timer F, so that one is granted also where subscriptions fill the table; but over TCP nothing else would
         // limit how many of them are begun and never answered.
@@ -253,9 +311,13 @@ impl Notifier {
     }
 
     /// At a limit: a subscription to the same record that does not answer, or of the same phone, makes room; else nothing does.
-    fn make_room(&mut self, aor: &Aor, request: &Message<'_>) -> Result<(), Answer> {
+    fn make_room(&mut self, resource: &Resource, request: &Message<'_>) -> Result<(), Answer> {
+        // Everybody's phones are no list to be searched for each request.
+        if *resource == Resource::LocalNetwork {
+            return Err(self.busy());
+        }
         let contact = request.contact().ok().flatten().map(|contact| contact.uri.as_str().as_bytes());
-        let mut next = self.table.first(aor);
+        let mut next = self.table.first(resource);
         let mut found = None;
         while let Some(id) = next {
             next = self.table.after(id);
@@ -312,6 +374,22 @@ fn looks_like_a_device(user: &str) -> bool {
     ["mac%3a", "mac=", "mac:", "urn%3a", "urn:"].iter().any(|prefix| user.starts_with(prefix))
         || user.strip_prefix("mac").unwrap_or(&user).len() == 12
             && user.strip_prefix("mac").unwrap_or(&user).bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// RFC 6080 §5.1.4.1: the name of a domain's configuration service.
+fn is_configuration_host(host: &str) -> bool {
+    host.get(.."_sipuaconfig.".len()).is_some_and(|begin| begin.eq_ignore_ascii_case("_sipuaconfig."))
+}
+
+/// RFC 3261 §19.1.2: the user part with its escapes undone; what is no UTF-8 then is no id.
+fn unescaped(user: &str) -> String {
+    let mut octets = Vec::with_capacity(user.len());
+    let mut rest = user.bytes();
+    while let Some(octet) = rest.next() {
+        let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
+        octets.push(if octet == b'%' { digit().zip(digit()).map_or(b'%', |(high, low)| high << 4 | low) } else { octet });
+    }
+    String::from_utf8(octets).unwrap_or_default()
 }
 
 fn without_port(uri: &Uri<'_>) -> Option<Aor> {

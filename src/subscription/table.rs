@@ -1,14 +1,17 @@
-//! Who subscribes to what: the addresses of record with their documents, and the subscriptions to each.
+//! Who subscribes to what: the resources with their documents, and the subscriptions to each.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::asking::Asking;
 use super::dialog::Dialog;
 use super::phase::Phase;
 use super::reason::Reason;
 use crate::document::{Document, Etag};
-use crate::model::Aor;
+use crate::policy::{Resource, Spot};
 use crate::sip::Path;
 use crate::sip::transaction::slab::Slab;
 
@@ -61,6 +64,8 @@ pub(super) struct Subscription {
     /// The wave of changes that it is in; 0: none.
     pub(super) wave: u32,
     pub(super) expires_at: Instant,
+    /// Until when its NOTIFY waits for the document of its spot.
+    pub(super) waits_until: Option<Instant>,
     /// When to try again, in [`Phase::Waiting`].
     pub(super) retry_at: Option<Instant>,
     /// The time of its entry in the heap of timers; entries with another time are left-overs.
@@ -70,6 +75,8 @@ pub(super) struct Subscription {
     pub(super) flying: Option<Etag>,
     /// The way by which the last SUBSCRIBE came.
     pub(super) path: Path,
+    /// Where that is, if it makes a difference: then it is sent the document for there, and no other.
+    pub(super) spot: Option<Arc<Spot>>,
     pub(super) dialog: Dialog,
 }
 
@@ -108,35 +115,102 @@ pub(super) enum Way {
 /// What a new subscription begins with.
 pub(super) struct Beginning {
     pub(super) path: Path,
+    pub(super) spot: Option<Arc<Spot>>,
     pub(super) dialog: Dialog,
     pub(super) expires_at: Instant,
     pub(super) remote_cseq: u32,
     pub(super) is_fetch: bool,
 }
 
-/// An address of record.
+/// A resource: an address of record, a device, or the local network.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) aor: Aor,
-    /// The newest version; none once it is withdrawn and its last subscriptions end.
+    pub(super) resource: Resource,
+    /// The newest version without regard to a spot; none once it is withdrawn and its last subscriptions end, and for what
+    /// always depends on the spot.
     pub(super) document: Option<Document>,
+    /// Sorted by spot. Only of spots that somebody subscribes from.
+    variants: Vec<Variant>,
     /// The document is a farewell: each subscription ends, for this reason, once it has it.
     pub(super) leaving: Option<Reason>,
     first: Option<u32>,
     pub(super) subscriptions: usize,
 }
 
+/// A resource at a spot.
+#[derive(Debug)]
+struct Variant {
+    spot: Arc<Spot>,
+    /// None until it is known.
+    document: Option<Document>,
+    subscriptions: usize,
+}
+
+impl Record {
+    /// The newest version for a spot. Never that of another: it would bring somebody the emergency location of another site.
+    pub(super) fn document_at(&self, spot: Option<&Spot>) -> Option<&Document> {
+        match spot {
+            // A farewell is for everybody.
+            None => self.document.as_ref(),
+            _ if self.leaving.is_some() => self.document.as_ref(),
+            Some(spot) => self.variants.get(self.find(spot).ok()?)?.document.as_ref(),
+        }
+    }
+
+    fn find(&self, spot: &Spot) -> Result<usize, usize> {
+        self.variants.binary_search_by(|variant| (*variant.spot).cmp(spot))
+    }
+
+    /// One subscription more is there; whether it is the first one there.
+    fn enter(&mut self, spot: &Arc<Spot>) -> bool {
+        match self.find(spot) {
+            Ok(at) => {
+                if let Some(variant) = self.variants.get_mut(at) {
+                    variant.subscriptions += 1;
+                }
+                false
+            }
+            Err(at) => {
+                self.variants.insert(at, Variant { spot: Arc::clone(spot), document: None, subscriptions: 1 });
+                true
+            }
+        }
+    }
+
+    /// One less; whether it was the last one there.
+    fn leave(&mut self, spot: &Spot) -> bool {
+        let Ok(at) = self.find(spot) else { return false };
+        let Some(variant) = self.variants.get_mut(at) else { return false };
+        variant.subscriptions -= 1;
+        let is_last = variant.subscriptions == 0;
+        if is_last {
+            self.variants.remove(at);
+        }
+        is_last
+    }
+}
+
 /// Records and subscriptions. Both are dense, and a record's subscriptions are a chain through them.
 #[derive(Debug)]
 pub(super) struct Table {
     records: Slab<Record>,
-    by_aor: HashMap<Aor, u32>,
+    by_resource: HashMap<Resource, u32>,
     subscriptions: Slab<Subscription>,
+    /// What is to be asked of whoever decides documents.
+    pub(super) asking: Asking,
+    /// How many subscriptions to what is nobody's own there are, by where they come from.
+    by_source: HashMap<IpAddr, usize>,
 }
 
 impl Table {
     pub(super) fn new() -> Self {
-        Self { records: Slab::new(), by_aor: HashMap::new(), subscriptions: Slab::new() }
+        Self {
+            records: Slab::new(),
+            by_resource: HashMap::new(),
+            subscriptions: Slab::new(),
+            asking: Asking::default(),
+            by_source: HashMap::new(),
+        }
     }
 
     /// How many subscriptions there are.
@@ -144,49 +218,71 @@ impl Table {
         self.subscriptions.len()
     }
 
-    pub(super) fn record(&self, aor: &Aor) -> Option<&Record> {
-        self.records.get(*self.by_aor.get(aor)?)
+    pub(super) fn record(&self, resource: &Resource) -> Option<&Record> {
+        self.records.get(*self.by_resource.get(resource)?)
+    }
+
+    /// Every resource that there is a record of.
+    pub(super) fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.by_resource.keys()
     }
 
     /// Sets the document of a record. False: it has these bytes already.
-    pub(super) fn publish(&mut self, aor: &Aor, document: Document) -> bool {
-        let known = self.by_aor.get(aor).and_then(|index| self.records.get_mut(*index));
+    pub(super) fn publish(&mut self, resource: &Resource, document: Document) -> bool {
+        let known = self.by_resource.get(resource).and_then(|index| self.records.get_mut(*index));
         if let Some(record) = known {
-            let changed = record.document.as_ref().is_none_or(|held| held.etag != document.etag);
-            record.document = Some(document);
             record.leaving = None;
-            return changed;
+            return replace(&mut record.document, document);
         }
-        let record = Record { aor: aor.clone(), document: Some(document), leaving: None, first: None, subscriptions: 0 };
-        if let Some(index) = self.records.insert(record) {
-            self.by_aor.insert(aor.clone(), index);
+        if let Some(index) = self.new_record(resource)
+            && let Some(record) = self.records.get_mut(index)
+        {
+            record.document = Some(document);
         }
         true
     }
 
-    /// Takes the document from a record; what subscribes to it is still there, to be ended.
-    pub(super) fn withdraw(&mut self, aor: &Aor) {
-        let Some(index) = self.by_aor.get(aor).copied() else { return };
+    /// Sets the document of a record for a spot. `None`: nobody subscribes from there. `Some(false)`: it has these bytes already.
+    pub(super) fn publish_at(&mut self, resource: &Resource, spot: &Spot, document: Document) -> Option<bool> {
+        let record = self.records.get_mut(*self.by_resource.get(resource)?)?;
+        let at = record.find(spot).ok()?;
+        Some(replace(&mut record.variants.get_mut(at)?.document, document))
+    }
+
+    fn new_record(&mut self, resource: &Resource) -> Option<u32> {
+        let record =
+            Record { resource: resource.clone(), document: None, leaving: None, variants: Vec::new(), first: None, subscriptions: 0 };
+        let index = self.records.insert(record)?;
+        self.by_resource.insert(resource.clone(), index);
+        Some(index)
+    }
+
+    /// Takes the documents from a record; what subscribes to it is still there, to be ended.
+    pub(super) fn withdraw(&mut self, resource: &Resource) {
+        let Some(index) = self.by_resource.get(resource).copied() else { return };
         if let Some(record) = self.records.get_mut(index) {
             record.document = None;
+            record.variants.iter_mut().for_each(|variant| variant.document = None);
         }
         self.forget_if_unused(index);
     }
 
     /// Puts a farewell in the place of a record's document. False: nobody subscribes to it, and it is forgotten.
-    pub(super) fn leave(&mut self, aor: &Aor, reason: Reason, farewell: Document) -> bool {
-        let known = self.by_aor.get(aor).and_then(|index| self.records.get_mut(*index));
+    pub(super) fn leave(&mut self, resource: &Resource, reason: Reason, farewell: Document) -> bool {
+        let known = self.by_resource.get(resource).and_then(|index| self.records.get_mut(*index));
         let Some(record) = known.filter(|record| record.first.is_some()) else {
-            self.withdraw(aor);
+            self.withdraw(resource);
             return false;
         };
         (record.document, record.leaving) = (Some(farewell), Some(reason));
+        // Should the address be somebody else's tomorrow, these are not.
+        record.variants.iter_mut().for_each(|variant| variant.document = None);
         true
     }
 
     /// The first subscription to a record; [`Table::after`] gives the others.
-    pub(super) fn first(&self, aor: &Aor) -> Option<SubscriptionId> {
-        self.id_at(self.record(aor)?.first?)
+    pub(super) fn first(&self, resource: &Resource) -> Option<SubscriptionId> {
+        self.id_at(self.record(resource)?.first?)
     }
 
     /// The subscription to the same record after this one.
@@ -204,9 +300,18 @@ impl Table {
     }
 
     /// Begins the subscription whose tag [`Table::next_id`] gave.
-    pub(super) fn begin(&mut self, id: SubscriptionId, aor: &Aor, beginning: Beginning) -> Option<&mut Subscription> {
-        let record_index = *self.by_aor.get(aor)?;
+    pub(super) fn begin(&mut self, id: SubscriptionId, resource: &Resource, beginning: Beginning) -> Option<&mut Subscription> {
+        let known = self.by_resource.get(resource).copied();
+        let record_index = known.or_else(|| self.new_record(resource))?;
         let record = self.records.get_mut(record_index)?;
+        if let Some(spot) = &beginning.spot
+            && record.enter(spot)
+        {
+            self.asking.want(resource, spot);
+        }
+        if !matches!(resource, Resource::User(_)) {
+            *self.by_source.entry(beginning.path.remote.ip()).or_default() += 1;
+        }
         let next = record.first;
         record.first = Some(id.index);
         record.subscriptions += 1;
@@ -229,11 +334,13 @@ impl Table {
             remote_cseq: beginning.remote_cseq,
             wave: 0,
             expires_at: beginning.expires_at,
+            waits_until: None,
             retry_at: None,
             timer_at: None,
             holds: None,
             flying: None,
             path: beginning.path,
+            spot: beginning.spot,
             dialog: beginning.dialog,
         })?;
         debug_assert_eq!(index, id.index, "the tag was made for this place");
@@ -255,6 +362,38 @@ impl Table {
         Some((subscription, record))
     }
 
+    /// A subscription comes by this path now, from this spot. Whether the spot is another one than before.
+    pub(super) fn relocate(&mut self, id: SubscriptionId, path: Path, spot: Option<Arc<Spot>>) -> bool {
+        let Some(subscription) = self.subscriptions.get_mut(id.index).filter(|subscription| subscription.token == id.token) else {
+            return false;
+        };
+        let Some(record) = self.records.get_mut(subscription.record) else { return false };
+        let before = std::mem::replace(&mut subscription.path, path).remote.ip();
+        if !matches!(record.resource, Resource::User(_)) && before != path.remote.ip() {
+            leave_source(&mut self.by_source, before);
+            *self.by_source.entry(path.remote.ip()).or_default() += 1;
+        }
+        if subscription.spot == spot {
+            return false;
+        }
+        if let Some(spot) = &spot
+            && record.enter(spot)
+        {
+            self.asking.want(&record.resource, spot);
+        }
+        if let Some(left) = std::mem::replace(&mut subscription.spot, spot)
+            && record.leave(&left)
+        {
+            self.asking.unwant(&record.resource, &left);
+        }
+        true
+    }
+
+    /// How many subscriptions to what is nobody's own come from an address.
+    pub(super) fn count_from(&self, address: IpAddr) -> usize {
+        self.by_source.get(&address).copied().unwrap_or(0)
+    }
+
     pub(super) fn remove(&mut self, id: SubscriptionId) {
         if self.get(id).is_none() {
             return;
@@ -273,6 +412,14 @@ impl Table {
         }
         if let Some(record) = self.records.get_mut(gone.record) {
             record.subscriptions -= 1;
+            if let Some(spot) = &gone.spot
+                && record.leave(spot)
+            {
+                self.asking.unwant(&record.resource, spot);
+            }
+            if !matches!(record.resource, Resource::User(_)) {
+                leave_source(&mut self.by_source, gone.path.remote.ip());
+            }
         }
         self.forget_if_unused(gone.record);
     }
@@ -290,8 +437,24 @@ impl Table {
             && (record.document.is_none() || record.leaving.is_some())
             && record.first.is_none()
         {
-            self.by_aor.remove(&record.aor);
+            self.by_resource.remove(&record.resource);
             self.records.remove(index);
+        }
+    }
+}
+
+/// Sets a document; whether its bytes are others.
+fn replace(held: &mut Option<Document>, document: Document) -> bool {
+    let changed = held.as_ref().is_none_or(|held| held.etag != document.etag);
+    *held = Some(document);
+    changed
+}
+
+fn leave_source(by_source: &mut HashMap<IpAddr, usize>, address: IpAddr) {
+    if let Some(count) = by_source.get_mut(&address) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            by_source.remove(&address);
         }
     }
 }

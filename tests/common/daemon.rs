@@ -82,12 +82,13 @@ pub struct Serve {
     config: String,
     state: Option<std::path::PathBuf>,
     staging: bool,
+    listen: Vec<String>,
 }
 
 impl Serve {
     /// On this directory (`ldif:…`, `ldap://…`).
     pub fn on(directory: impl Into<String>) -> Self {
-        Self { directory: directory.into(), config: String::new(), state: None, staging: false }
+        Self { directory: directory.into(), config: String::new(), state: None, staging: false, listen: Vec::new() }
     }
 
     /// Adds TOML to its configuration.
@@ -100,6 +101,12 @@ impl Serve {
     /// Keeps its state there.
     pub fn state(mut self, dir: &Path) -> Self {
         self.state = Some(dir.to_owned());
+        self
+    }
+
+    /// Listens there too (`udp:[::1]:PORT`).
+    pub fn listen(mut self, listen: &str) -> Self {
+        self.listen.push(listen.to_owned());
         self
     }
 
@@ -125,6 +132,7 @@ impl Serve {
         let mut command = dialcast();
         command.args(["serve", "--json", "--directory", &self.directory, "--config"]).arg(&config);
         command.args([format!("--listen=udp:{address}"), format!("--listen=tcp:{address}")]);
+        command.args(self.listen.iter().map(|listen| format!("--listen={listen}")));
         if let Some(state) = &self.state {
             command.arg("--state").arg(state);
         }

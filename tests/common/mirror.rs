@@ -50,11 +50,16 @@ impl Mirror {
         self.store = Store::resume(snapshot, cookie);
     }
 
+    /// Applies the next report, if there is one within a moment.
+    pub async fn step_soon(&mut self) {
+        // Receiving can be cancelled without a loss.
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(2), self.step()).await;
+    }
+
     /// Applies the next report.
     pub async fn step(&mut self) {
-        let report = match tokio::time::timeout(PATIENCE / 2, self.feed.next()).await {
-            Ok(report) => report,
-            Err(_) => panic!("nothing is told any more, after {:#?}", self.told),
+        let Ok(report) = tokio::time::timeout(PATIENCE / 2, self.feed.next()).await else {
+            panic!("nothing is told any more, after {:#?}", self.told);
         };
         if self.told.len() == KEPT_MAX {
             self.told.pop_front();

@@ -10,12 +10,16 @@
 )]
 
 pub mod daemon;
+pub mod dns;
 pub mod document;
+pub mod ds389;
 pub mod organisation;
 pub mod phone;
 pub mod relay;
+pub mod samba;
 pub mod sipp;
 pub mod slapd;
+pub mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};

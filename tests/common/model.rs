@@ -72,6 +72,7 @@ pub enum Change {
     Deleted(Entry, String),
 }
 
+#[derive(Clone)]
 pub struct Model {
     entries: BTreeMap<Number, Entry>,
     /// The newest change.
@@ -94,6 +95,15 @@ impl Model {
             model.step();
         }
         model
+    }
+
+    /// The number of the next entry; and makes it this one: what was made in a history that is forgotten is not made again.
+    pub fn next_number(&self) -> Number {
+        self.next
+    }
+
+    pub fn skip_to(&mut self, next: Number) {
+        self.next = next;
     }
 
     pub fn entry(&self, number: Number) -> Option<&Entry> {

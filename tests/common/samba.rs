@@ -180,6 +180,18 @@ impl Samba {
         self.add_rule(dn, 'A')
     }
 
+    /// Adds access rules (SDDL) to an object.
+    pub fn grant(&self, dn: &str, rules: &str) -> Access {
+        let old = self.value(dn, "nTSecurityDescriptor");
+        self.set_access(dn, &Access(old.replacen('(', &format!("{rules}("), 1)));
+        Access(old)
+    }
+
+    /// The SID of an account or group.
+    pub fn sid(&self, dn: &str) -> String {
+        self.value(dn, "objectSid")
+    }
+
     /// Puts an object's access rules back.
     pub fn set_access(&self, dn: &str, access: &Access) {
         let ldif = self.dir.path().join("access.ldif");

@@ -23,7 +23,7 @@ pub struct Authority {
 impl Authority {
     pub fn new() -> Self {
         let authority = Self { dir: TempDir::new().unwrap() };
-        let mut command = authority.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2");
+        let mut command = authority.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 400");
         run(command.args(["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-addext", "keyUsage=critical,keyCertSign"]), "");
         authority
     }

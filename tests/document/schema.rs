@@ -68,7 +68,7 @@ fn extremes(kind: ValueKind) -> Vec<String> {
 }
 
 fn profile_of(settings: impl IntoIterator<Item = (Setting, Vec<Value>)>) -> Vec<u8> {
-    Renderer::new().plain(&Profile::new("sip:anna@corp.example".parse().unwrap(), settings)).body.to_vec()
+    Renderer::new().plain(&Profile::new("sip:anna@corp.example".parse::<dialcast::model::Aor>().unwrap(), settings)).body.to_vec()
 }
 
 #[test]

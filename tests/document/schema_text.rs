@@ -19,7 +19,8 @@ pub(crate) fn schema() -> String {
     write!(
         out,
         r#"<?xml version="1.0" encoding="UTF-8"?>
-<!-- The profile that Dialcast sends to a user's phones (application/vnd.dialcast.profile+xml).
+<!-- The profiles that Dialcast sends to phones (application/vnd.dialcast.profile+xml): a user's says whose it is by `aor`, that of a
+     network or a device what it is by `type`.
      Made from src/policy/catalogue.rs; rewrite it by UPDATE_SCHEMAS=1 cargo test. docs/settings.md says what each setting does. -->
 <xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:p="{NAMESPACE}" targetNamespace="{NAMESPACE}" elementFormDefault="qualified">
 
@@ -27,8 +28,13 @@ pub(crate) fn schema() -> String {
     <xs:complexType>
       <xs:sequence>
 {root}      </xs:sequence>
-      <xs:attribute name="aor" type="p:sip-uri" use="required"/>
+      <xs:attribute name="aor" type="p:sip-uri"/>
+      <xs:attribute name="type">
+        <xs:simpleType><xs:restriction base="xs:string"><xs:enumeration value="local-network"/><xs:enumeration value="device"/></xs:restriction></xs:simpleType>
+      </xs:attribute>
     </xs:complexType>
+    <!-- Exactly one of them. -->
+    <xs:key name="whose"><xs:selector xpath="."/><xs:field xpath="@aor|@type"/></xs:key>
   </xs:element>
 
 {scopes}"#

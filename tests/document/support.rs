@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dialcast::document::Profile;
+use dialcast::document::profile::Whose;
 use dialcast::model::Aor;
 use dialcast::policy::catalogue::Setting;
 use dialcast::policy::value::{Value, ValueKind};
@@ -106,7 +107,8 @@ pub(crate) fn profiles() -> BoxedStrategy<Profile> {
             prop::collection::vec(values(setting.spec().kind), 0..max).prop_map(move |values| (setting, values)).boxed()
         })
         .collect();
-    (aors(), settings).prop_map(|(aor, settings)| Profile::new(aor, settings)).boxed()
+    let whose = prop_oneof![6 => aors().prop_map(Whose::User), 1 => Just(Whose::LocalNetwork), 1 => Just(Whose::Device)];
+    (whose, settings).prop_map(|(whose, settings)| Profile::new(whose, settings)).boxed()
 }
 
 /// The root of the repository.

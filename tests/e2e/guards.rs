@@ -1,6 +1,7 @@
 //! What must not happen to phones: a directory that hides half of itself, a tool that goes astray, a crash in the middle of it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -237,9 +238,9 @@ fn a_withheld_document_survives_a_restart() {
     let registrars = slapd.search("dc=corp,dc=example", "(dialcastSetting=sip.registrar*)", &["dialcastSetting"]);
     let mut change = String::new();
     for record in registrars.split("\n\n").filter(|record| record.starts_with("dn:")) {
-        change += &format!("{}\nchangetype: modify\ndelete: dialcastSetting\n", record.lines().next().unwrap());
+        writeln!(change, "{}\nchangetype: modify\ndelete: dialcastSetting", record.lines().next().unwrap()).unwrap();
         for line in record.lines().filter(|line| line.starts_with("dialcastSetting: sip.registrar")) {
-            change += &format!("{line}\n");
+            writeln!(change, "{line}").unwrap();
         }
         change += "\n";
     }

@@ -18,5 +18,7 @@ mod faults;
 mod guards;
 mod linphone;
 mod outage;
+mod places;
+mod plan;
 mod sample;
 mod tour;

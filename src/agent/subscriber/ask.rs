@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::config::ProfileType;
 use super::dialog::Way;
 use super::event::Failure;
 use super::machine::{Ask, Asked, Subscriber};
@@ -24,7 +25,7 @@ impl Subscriber {
         let transport = to.transport();
         let credentials = self.auths.fields(self.config.login.as_ref(), &uri, &mut self.rng);
         let expires_s = if ask == Ask::Leave { 0 } else { self.wanted_s };
-        let aor = self.config.aor.as_str();
+        let (uri_first, from_first) = (self.resource(), self.sender());
         let listen = self.config.listen.to_string();
         let tag = to_tag.map(|tag| format!(";tag={tag}")).unwrap_or_default();
         let event = self.event();
@@ -33,10 +34,9 @@ impl Subscriber {
             for route in &routes {
                 request = request.header(Name::Route, route);
             }
-            // RFC 6080 §5.1.4.3: From is the address of record, and so is To.
             request = request
-                .from(&format!("<{aor}>;tag={}", self.call.tag))
-                .to(&format!("<{aor}>{tag}"))
+                .from(&format!("<{from_first}>;tag={}", self.call.tag))
+                .to(&format!("<{uri_first}>{tag}"))
                 .call_id(&self.call.id)
                 .cseq(self.call.cseq)
                 .header(Name::Contact, &contact(&listen, transport))
@@ -61,14 +61,31 @@ impl Subscriber {
     }
 
     fn first_way(&self) -> Way {
-        Way { uri: self.config.aor.as_str().to_owned(), routes: Vec::new(), to: self.config.server.clone() }
+        Way { uri: self.resource(), routes: Vec::new(), to: self.config.server.clone() }
+    }
+
+    /// RFC 6080 §5.1.4: the request URI is the address of the user or device, or the network's configuration service.
+    fn resource(&self) -> String {
+        match self.config.profile {
+            ProfileType::User | ProfileType::Device => self.config.aor.as_str().to_owned(),
+            ProfileType::LocalNetwork => format!("sip:_sipuaconfig.{}", self.config.aor.domain()),
+        }
+    }
+
+    /// RFC 6080 §5.1.4: From is the address of record, and anonymous where nobody's own profile is asked for.
+    fn sender(&self) -> String {
+        match self.config.profile {
+            ProfileType::User => self.config.aor.as_str().to_owned(),
+            ProfileType::LocalNetwork | ProfileType::Device => format!("sip:anonymous@{}", self.config.aor.domain()),
+        }
     }
 
     /// RFC 6080 §6.2: what is subscribed to, and by what.
     fn event(&self) -> String {
         let device = &self.config.device;
         let (vendor, model, version) = (quoted(&device.vendor), quoted(&device.model), quoted(&device.version));
-        format!("ua-profile;profile-type=user;vendor={vendor};model={model};version={version}")
+        let profile = self.config.profile.as_str();
+        format!("ua-profile;profile-type={profile};vendor={vendor};model={model};version={version}")
     }
 }
 

@@ -8,8 +8,11 @@ use crate::sip::transaction::{Target, Timing};
 /// Whose profile, from where, and as what.
 #[derive(Debug, Clone)]
 pub struct SubscriberConfig {
-    /// Whose profile. RFC 6080 §5.1.4.3: it is the request URI and From.
+    /// Whose profile. RFC 6080 §5.1.4.3: it is the request URI and From. Of a device the address that its id makes
+    /// (`sip:MAC%3a001565F4F9E1@corp.example`); of the network, anything in its domain.
     pub aor: Aor,
+    /// Which of the profiles.
+    pub profile: ProfileType,
     /// Where requests outside of a dialog go.
     pub server: Target,
     /// The own address as the server sees it. It listens on UDP and on TCP: a NOTIFY that is too large for a datagram comes
@@ -25,6 +28,29 @@ pub struct SubscriberConfig {
     pub device: Device,
     /// The SIP timers.
     pub timing: Timing,
+}
+
+/// The profiles that there are (RFC 6080 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProfileType {
+    /// A user's.
+    #[default]
+    User,
+    /// That of the network that this end is in.
+    LocalNetwork,
+    /// A device's.
+    Device,
+}
+
+impl ProfileType {
+    /// The token of the event parameter `profile-type` (RFC 6080 §6.2).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::LocalNetwork => "local-network",
+            Self::Device => "device",
+        }
+    }
 }
 
 /// A name and a password for digest authentication.
@@ -61,6 +87,7 @@ impl SubscriberConfig {
     pub fn new(aor: Aor, server: Target, listen: SocketAddr) -> Self {
         Self {
             aor,
+            profile: ProfileType::User,
             server,
             listen,
             expires_s: Self::EXPIRES_DEFAULT_S,

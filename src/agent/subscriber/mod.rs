@@ -23,7 +23,7 @@ mod phase;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Device, Login, SubscriberConfig};
+pub use config::{Device, Login, ProfileType, SubscriberConfig};
 pub use event::{Event, Failure, Outcome, Received};
 pub use machine::Subscriber;
 pub use phase::{Effect, Input, Phase};

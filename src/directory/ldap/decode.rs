@@ -5,7 +5,7 @@
 use ldap3::asn1::{PL, StructureTag, TagClass, parse_tag};
 use ldap3::controls::Control;
 
-use super::identity::{Identity, take_version};
+use super::identity::{Identity, Version, take_version};
 use crate::model::{Attributes, Dn, Names, ObjectId};
 
 /// RFC 4533 §2.3.
@@ -42,7 +42,7 @@ pub(super) struct Found {
     pub(super) dn: Result<Dn, (String, String)>,
     pub(super) attributes: Attributes,
     /// What [`take_version`] gives.
-    pub(super) version: u64,
+    pub(super) version: Version,
     /// `hasSubordinates`, where it was asked for. It is not kept: nobody is told when it changes.
     pub(super) has_below: Option<bool>,
 }
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!((entry.state, entry.cookie), (State::Modify, Some(b"csn=1".to_vec())));
         let entry = entry.found;
         assert_eq!((entry.id, entry.dn), (ObjectId::from_bytes(ID), Ok("cn=Anna,dc=x".parse().unwrap())));
-        assert_eq!((entry.has_below, entry.version), (Some(true), 0));
+        assert_eq!((entry.has_below, entry.version), (Some(true), Version::default()));
         assert_eq!(
             (entry.attributes.text("cn"), entry.attributes.values("photo").first().unwrap()),
             (Some("Anna"), b"\xff\x00".as_slice())

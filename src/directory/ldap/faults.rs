@@ -14,6 +14,8 @@ pub(super) struct Faults {
     url: String,
     names: BTreeMap<ObjectId, Fault>,
     references: BTreeMap<String, Fault>,
+    /// The server gives its entries no ids.
+    without_id: Option<Fault>,
     /// What this account cannot see, by what it is about.
     hidden: BTreeMap<String, Fault>,
     /// Servers that are better placed than the one in use.
@@ -26,7 +28,16 @@ pub(super) struct Faults {
 impl Faults {
     pub(super) fn new(url: String) -> Self {
         let (names, references) = (BTreeMap::new(), BTreeMap::new());
-        Self { url, names, references, hidden: BTreeMap::new(), passed_over: Vec::new(), uncompared: None, changed: false }
+        Self {
+            url,
+            names,
+            references,
+            hidden: BTreeMap::new(),
+            passed_over: Vec::new(),
+            without_id: None,
+            uncompared: None,
+            changed: false,
+        }
     }
 
     fn fault(&self, severity: Severity, code: &'static str, what: String, remedy: &str) -> Fault {
@@ -114,6 +125,15 @@ impl Faults {
         }
     }
 
+    /// Whether the server gives its entries no ids that can be read.
+    pub(super) fn without_id(&mut self, without: bool) {
+        let what = "the entries have no ids that can be read: an entry that is renamed or moved counts as one that went and one that came";
+        let remedy = "let the account read entryUUID, nsUniqueId, objectGUID, GUID or ibm-entryuuid, whichever the server has";
+        let fault = without.then(|| self.fault(Severity::Warning, "ldap.no-id", what.to_owned(), remedy));
+        self.changed |= fault != self.without_id;
+        self.without_id = fault;
+    }
+
     /// Everything was compared with what was told; or could not be, and why.
     pub(super) fn uncompared(&mut self, failure: Option<&LdapFailure>) {
         let fault = failure.map(|failure| {
@@ -127,7 +147,15 @@ impl Faults {
     /// All of them, if there was a change since they were last taken.
     pub(super) fn take(&mut self) -> Option<Vec<Fault>> {
         let named = self.passed_over.iter().chain(self.names.values());
-        let list = || named.chain(self.references.values()).chain(self.hidden.values()).chain(&self.uncompared).cloned().collect();
+        let list = || {
+            named
+                .chain(self.references.values())
+                .chain(self.hidden.values())
+                .chain(&self.without_id)
+                .chain(&self.uncompared)
+                .cloned()
+                .collect()
+        };
         let taken = self.changed.then(list);
         self.changed = false;
         taken

@@ -26,14 +26,11 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Resume, ou
         }
         let failure = match end {
             End::Unheard | End::Listed => return,
-            // Not again and again: a server whose versions never agree is asked at the pace of failures.
-            End::Relist if session.outlet.refreshed => {
-                session.outlet.cookie = None;
-                continue;
-            }
+            // A session without a cookie reads everything before it can ask for it again.
             End::Relist => {
                 session.outlet.cookie = None;
-                LdapFailure::Closed(": the server's lists do not agree with each other".to_owned())
+                session.outlet.ledger.distrust();
+                continue;
             }
             // The first time there is nothing to wait for.
             End::CookieRefused if !std::mem::replace(&mut refused, true) => {

@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use sha2::{Digest, Sha256};
 
+use super::clock;
+use super::ledger::YOUNG;
 use crate::model::{Attributes, Dn, ObjectId};
 
 /// The attribute that gives an entry its stable id.
@@ -25,7 +27,8 @@ pub(super) enum Identity {
 }
 
 /// Attributes that differ whenever an entry does, as far as a server has them.
-pub(super) const VERSIONS: [&str; 4] = ["entryCSN", "entryUSN", "uSNChanged", "modifyTimestamp"];
+pub(super) const VERSIONS: [&str; 4] = ["entryCSN", "entryUSN", "uSNChanged", MODIFIED];
+const MODIFIED: &str = "modifyTimestamp";
 
 impl Identity {
     /// In the order in which they are looked for.
@@ -98,17 +101,45 @@ impl Identity {
     }
 }
 
-/// A number that differs whenever the entry does; 0 when nothing tells. What it was made of is taken out.
-pub(super) fn take_version(attributes: &mut Attributes) -> u64 {
+/// Which version of an entry was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Version {
+    /// Differs whenever the entry does, and is even; 0 when nothing tells.
+    pub(super) number: u64,
+    /// When it was changed, by the clock of the server that took the change, in seconds since 1970.
+    pub(super) changed_s: Option<i64>,
+    /// Whether two changes of one second differ too.
+    pub(super) is_fine: bool,
+}
+
+impl Version {
+    /// Its number, marked when the entry's next change may bear the same: `since_s` is the second before which all changes are told,
+    /// by any server's clock.
+    pub(super) fn marked(self, since_s: i64) -> u64 {
+        let is_young = self.number != 0 && !self.is_fine && self.changed_s.is_some_and(|at| at >= since_s);
+        if is_young { self.number | YOUNG } else { self.number }
+    }
+}
+
+/// The version that the attributes show. What it was made of is taken out.
+pub(super) fn take_version(attributes: &mut Attributes) -> Version {
     let mut hasher = DefaultHasher::new();
-    let mut found = false;
+    let mut version = Version::default();
     for name in VERSIONS {
         for value in attributes.remove(name) {
-            found = true;
+            version.number = 1;
+            if name == MODIFIED {
+                version.changed_s = std::str::from_utf8(&value).ok().and_then(clock::seconds);
+            } else {
+                version.is_fine = true;
+            }
             (name, value).hash(&mut hasher);
         }
     }
-    if found { hasher.finish().max(1) } else { 0 }
+    if version.number > 0 {
+        version.number = (hasher.finish() & !YOUNG).max(YOUNG << 1);
+    }
+    version
 }
 
 #[cfg(test)]
@@ -147,6 +178,6 @@ mod tests {
             [("cn", b"a".to_vec()), ("modifyTimestamp", b"1".to_vec()), ("entryCSN", b"3".to_vec())].into_iter().collect();
         assert_ne!(take_version(&mut one), take_version(&mut other));
         assert_eq!(one, other);
-        assert_eq!(take_version(&mut one), 0);
+        assert_eq!(take_version(&mut one), Version::default());
     }
 }

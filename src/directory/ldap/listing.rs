@@ -7,10 +7,12 @@ use ldap3::adapters::{Adapter, PagedResults};
 use ldap3::{Ldap, LdapResult, Scope};
 use tokio::time::timeout;
 
+use super::clock;
 use super::decode::{self, Found};
 use super::failure::{LdapFailure, answer};
 use super::identity::{Identity, VERSIONS};
 use super::vitals::Stream;
+use crate::directory::Timers;
 use crate::model::ObjectId;
 
 /// Entries in one page, where the server pages: Active Directory gives no more, and others pay for each page.
@@ -28,6 +30,8 @@ pub(super) struct Listing {
     pub(super) paged: bool,
     /// How long a search may stand still.
     pub(super) limit: Duration,
+    /// By how many seconds the servers' clocks may differ from each other and from ours.
+    pub(super) clocks_s: u64,
 }
 
 /// An entry's id and its version.
@@ -35,8 +39,9 @@ pub(super) type Listed = (ObjectId, u64);
 
 impl Listing {
     /// Everything below the base.
-    pub(super) fn new(base: String, identity: Identity, paged: bool, limit: Duration) -> Self {
-        Self { base, identity, filter: "(objectClass=*)".to_owned(), paged, limit }
+    pub(super) fn new(base: String, identity: Identity, paged: bool, timers: &Timers) -> Self {
+        let (limit, clocks_s) = (timers.refresh_stall, timers.poll_overlap.as_secs());
+        Self { base, identity, filter: "(objectClass=*)".to_owned(), paged, limit, clocks_s }
     }
 
     /// The same with another filter.
@@ -72,9 +77,10 @@ impl Listing {
         attributes.push("createTimestamp".to_owned());
         let mut stream = self.start(handle, attributes).await?;
         let mut listed = Vec::new();
+        let settled_s = clock::settled_s(self.clocks_s);
         while let Some(found) = self.next(&mut stream).await? {
             if until.as_deref().zip(found.attributes.text("createTimestamp")).is_none_or(|(until, made)| made <= until) {
-                listed.push((found.id, found.version));
+                listed.push((found.id, found.version.marked(settled_s)));
             }
         }
         Ok(listed)

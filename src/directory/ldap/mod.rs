@@ -4,6 +4,7 @@
 
 mod ad;
 mod backoff;
+mod clock;
 mod connect;
 mod decode;
 mod dialect;
@@ -17,7 +18,11 @@ mod ledger;
 mod listing;
 mod locate;
 mod outlet;
+mod plain;
+mod poll;
+mod psearch;
 mod queue;
+mod refresh;
 mod roll;
 mod session;
 mod syncrepl;

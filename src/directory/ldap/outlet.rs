@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::clock;
 use super::decode::Found;
 use super::failure::LdapFailure;
 use super::faults::Faults;
@@ -25,8 +26,12 @@ pub(super) struct Outlet {
     pub(super) ledger: Ledger,
     /// When everything was last known to be as it was told: a full list, or a comparison.
     pub(super) compared: Instant,
-    /// Whether the last comparison told of something that vanished.
+    /// Whether something vanished since everything was last read, perhaps with what hung below it.
     pub(super) swept: bool,
+    /// When everything was last read.
+    pub(super) listed: Instant,
+    /// By how many seconds the servers' clocks may differ from each other and from ours.
+    clocks_s: u64,
 }
 
 impl Outlet {
@@ -42,6 +47,8 @@ impl Outlet {
             ledger: Ledger::default(),
             compared: Instant::now(),
             swept: false,
+            listed: Instant::now(),
+            clocks_s: options.timers.poll_overlap.as_secs(),
         }
     }
 
@@ -92,6 +99,8 @@ impl Outlet {
             Event::Delete(id) => {
                 self.faults.good(*id);
                 self.ledger.gone(*id);
+                // What hung below went with it, and nobody says what that was.
+                self.swept = true;
             }
             Event::InitKeep(id) => self.ledger.kept(*id),
             _ => {}
@@ -102,7 +111,7 @@ impl Outlet {
     /// Tells an entry as it is now: in a refresh, or by itself. One whose name cannot be read stays as it was.
     pub(super) fn found(&mut self, entry: Found, refreshing: bool) {
         let Found { id, dn, attributes, version, .. } = entry;
-        self.ledger.told(id, version);
+        self.ledger.told(id, version.marked(clock::settled_s(self.clocks_s)));
         match dn {
             Ok(dn) => {
                 self.faults.good(id);
@@ -122,6 +131,10 @@ impl Outlet {
     /// A refresh begins: its faults are told anew. `full`: it is the whole content.
     pub(super) fn begin(&mut self, full: bool) {
         self.faults.clear();
+        if full {
+            self.swept = false;
+            self.listed = Instant::now();
+        }
         self.ledger.begin(full);
         self.tell(Report::Event(Event::Init));
     }

@@ -11,6 +11,7 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use ldap3::Ldap;
 use tokio::time::Instant;
@@ -20,12 +21,15 @@ use super::failure::LdapFailure;
 use super::ledger::Differences;
 use super::listing::{Listed, Listing};
 use super::outlet::Outlet;
+use super::refresh::make_room;
 use super::session::End;
 use crate::directory::{Event, Timers};
 use crate::model::ObjectId;
 
-/// So many entries are read one by one; of more, all is read again, which is quicker and holds no more in memory.
-const READ_MAX: usize = 5_000;
+/// So many entries are read by their ids; of more, all is read again, which is quicker.
+const READ_MAX: usize = 20_000;
+/// Entries that are read at a time, and so held in memory.
+const READ_BATCH: usize = 500;
 
 type Running<T> = Pin<Box<dyn Future<Output = Result<T, LdapFailure>> + Send>>;
 
@@ -34,26 +38,40 @@ pub(super) struct Roll {
     listing: Listing,
     /// What is read of an entry.
     attributes: Vec<String>,
-    timers: Timers,
+    every: Option<Duration>,
+    relist: Duration,
     stage: Stage,
 }
 
 enum Stage {
     Idle,
     Listing(Running<Vec<Listed>>),
-    Reading(Running<Vec<Found>>, Vec<ObjectId>),
+    Reading(Running<Vec<Found>>, Reading),
+}
+
+/// What is being read.
+#[derive(Default)]
+pub(super) struct Reading {
+    /// The batch under way.
+    batch: Vec<ObjectId>,
+    /// The others.
+    rest: Vec<ObjectId>,
+    /// Those that were looked for, and are not there.
+    gone: HashSet<ObjectId>,
 }
 
 /// What happened.
 pub(super) enum Step {
     Due,
     Listed(Result<Vec<Listed>, LdapFailure>),
-    Read(Result<Vec<Found>, LdapFailure>, Vec<ObjectId>),
+    Read(Result<Vec<Found>, LdapFailure>, Reading),
 }
 
 impl Roll {
-    pub(super) fn new(listing: Listing, attributes: Vec<String>, timers: &Timers) -> Self {
-        Self { listing, attributes, timers: timers.clone(), stage: Stage::Idle }
+    /// Roll calls as often as the options say, or as the dialect needs them.
+    pub(super) fn new(listing: Listing, attributes: Vec<String>, timers: &Timers, usual: Duration) -> Self {
+        let every = Some(timers.compare_every.unwrap_or(usual)).filter(|every| !every.is_zero());
+        Self { listing, attributes, every, relist: timers.relist_every, stage: Stage::Idle }
     }
 
     /// Begins one now, if none is under way.
@@ -64,10 +82,16 @@ impl Roll {
         }
     }
 
+    fn read(&mut self, mut reading: Reading, handle: Ldap) {
+        reading.batch = reading.rest.split_off(reading.rest.len().saturating_sub(READ_BATCH));
+        let (listing, ids, names) = (self.listing.clone(), reading.batch.clone(), self.attributes.clone());
+        self.stage = Stage::Reading(Box::pin(async move { listing.entries(handle, &ids, &names).await }), reading);
+    }
+
     /// Waits for the next step: to be given to [`Self::take`]. Cancelling it loses nothing. The connection has to be driven meanwhile.
     pub(super) async fn next(&mut self, compared: Instant) -> Step {
         let step = match &mut self.stage {
-            Stage::Idle => match self.timers.compare_every {
+            Stage::Idle => match self.every {
                 Some(every) => {
                     tokio::time::sleep_until(compared + every).await;
                     return Step::Due;
@@ -75,7 +99,7 @@ impl Roll {
                 None => std::future::pending().await,
             },
             Stage::Listing(running) => Step::Listed(running.await),
-            Stage::Reading(running, asked) => Step::Read(running.await, std::mem::take(asked)),
+            Stage::Reading(running, reading) => Step::Read(running.await, std::mem::take(reading)),
         };
         self.stage = Stage::Idle;
         step
@@ -86,6 +110,8 @@ impl Roll {
         match step {
             // What came with the state of an earlier run has no versions: there is nothing to compare with.
             Step::Due if !outlet.ledger.is_trusted() => return Err(End::Relist),
+            // What a list of everything brings and nothing else: the text of groups whose members went and came back renamed.
+            Step::Due if outlet.listed.elapsed() >= self.relist => return Err(End::Relist),
             Step::Due => self.begin(handle),
             Step::Listed(Ok(mut listed)) => {
                 let Differences { mut stale, missing } = outlet.ledger.compare(&mut listed);
@@ -97,12 +123,18 @@ impl Roll {
                     return Err(End::Relist);
                 }
                 stale.extend(missing);
-                let (listing, ids, names) = (self.listing.clone(), stale.clone(), self.attributes.clone());
-                self.stage = Stage::Reading(Box::pin(async move { listing.entries(handle, &ids, &names).await }), stale);
+                self.read(Reading { rest: stale, ..Reading::default() }, handle);
             }
-            Step::Read(Ok(found), asked) => {
-                settle(outlet, found, &asked).await?;
-                outlet.compared(None);
+            Step::Read(Ok(found), mut reading) => {
+                let there: HashSet<ObjectId> = found.iter().map(|entry| entry.id).collect();
+                reading.gone.extend(reading.batch.iter().copied().filter(|id| !there.contains(id)));
+                tell(outlet, found).await?;
+                if reading.rest.is_empty() {
+                    sweep(outlet, &reading.gone).await?;
+                    outlet.compared(None);
+                } else {
+                    self.read(reading, handle);
+                }
             }
             // The changes are told all the same; the next one may succeed.
             Step::Listed(Err(failure)) | Step::Read(Err(failure), _) => outlet.compared(Some(&failure)),
@@ -111,33 +143,34 @@ impl Roll {
     }
 }
 
-/// Tells what a comparison found: `asked` were looked for, and these were found.
-pub(super) async fn settle(outlet: &mut Outlet, found: Vec<Found>, asked: &[ObjectId]) -> Result<(), End> {
-    let there: HashSet<ObjectId> = found.iter().map(|entry| entry.id).collect();
-    // Told to be gone meanwhile: known.
-    let gone: HashSet<ObjectId> = asked.iter().copied().filter(|id| !there.contains(id) && outlet.ledger.knows(*id)).collect();
-    // What is held back because it vanished is looked at anew when something comes back.
-    let as_list = !gone.is_empty() || (outlet.swept && !found.is_empty());
-    outlet.swept = !gone.is_empty();
-    if as_list {
-        let known: Vec<ObjectId> = outlet.ledger.ids().filter(|id| !gone.contains(id)).collect();
-        outlet.begin_again();
-        for id in known {
-            outlet.event(Event::InitKeep(id));
-            if !outlet.make_room().await {
-                return Err(End::Unheard);
-            }
-        }
+/// Tells entries that a comparison found to be otherwise.
+async fn tell(outlet: &mut Outlet, found: Vec<Found>) -> Result<(), End> {
+    // Something came back: groups may hold it by a name that it has no longer, what hung below it may have gone with it, and what is
+    // held back because it vanished is to be looked at anew. Only a list of everything does all that.
+    if outlet.swept && found.iter().any(|entry| !outlet.ledger.knows(entry.id)) {
+        return Err(End::Relist);
     }
     for entry in found {
-        outlet.found(entry, as_list);
-        if !outlet.make_room().await {
-            return Err(End::Unheard);
-        }
+        outlet.found(entry, false);
+        make_room(outlet).await?;
     }
-    if as_list {
-        let cookie = outlet.cookie.clone();
-        outlet.complete(true, cookie);
+    Ok(())
+}
+
+/// Tells that entries are gone, as a refresh that names all others.
+async fn sweep(outlet: &mut Outlet, gone: &HashSet<ObjectId>) -> Result<(), End> {
+    // Those that were told to be gone meanwhile are known to be.
+    let known: Vec<ObjectId> = outlet.ledger.ids().filter(|id| !gone.contains(id)).collect();
+    if outlet.ledger.ids().count() == known.len() {
+        return Ok(());
     }
+    outlet.swept = true;
+    outlet.begin_again();
+    for id in known {
+        outlet.event(Event::InitKeep(id));
+        make_room(outlet).await?;
+    }
+    let cookie = outlet.cookie.clone();
+    outlet.complete(true, cookie);
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::locate::Places;
 use super::outlet::Outlet;
 use super::syncrepl::{self, Flavour};
 use super::wire::Wire;
+use super::{poll, psearch};
 use crate::directory::{ATTRIBUTES, Cookie, LdapOptions, Report, ServerUrl};
 use crate::model::Dn;
 
@@ -87,6 +88,8 @@ impl Session {
             Dialect::ActiveDirectory => ad::run(options, outlet, opened, what).await,
             Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what, Flavour::OpenLdap).await,
             Dialect::Syncrepl389 => syncrepl::run(options, outlet, opened, what, Flavour::Ds389).await,
+            Dialect::PersistentSearch => psearch::run(options, outlet, opened, what).await,
+            Dialect::Poll => poll::run(options, outlet, opened, what).await,
             _ => Err(LdapFailure::Dialect { server: opened.dse.server() }.into()),
         }
     }

@@ -103,6 +103,9 @@ pub enum LdifProblem {
     /// `changetype: modify` and its kin.
     #[error("a change record (`{0}`); Dialcast reads content records")]
     Change(String),
+    /// A change record that is not one.
+    #[error("expected {0}")]
+    Expected(String),
     /// An `entryUUID` that is none.
     #[error("`{0}` is not a UUID")]
     BadId(String),
@@ -155,6 +158,7 @@ impl LdifProblem {
             Self::Url => "put the value itself here: after `::` in base64",
             Self::NotUtf8 => "save the file as UTF-8, or write the value in base64 after `::`",
             Self::Change(_) => "put the record as it shall be; to apply changes, use ldapmodify on an LDAP server",
+            Self::Expected(_) => "write change records as RFC 2849 has them, and as ldapmodify reads them",
             Self::BadId(_) => "write it as in 597ae2f6-16a6-1027-98f4-d28b5365dc14, or leave the line out",
             Self::SecondId => "keep one of them",
             Self::SameDn(..) => "remove one of the two records, or rename it",

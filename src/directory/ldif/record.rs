@@ -19,11 +19,11 @@ pub const RECORDS_MAX: usize = 5_000_000;
 const FAULTS_MAX: usize = 100;
 
 /// Attributes that hold secrets which Dialcast has no use for: they are not kept, and not shown when they are faulty.
-const SECRETS: &[&str] =
+pub(super) const SECRETS: &[&str] =
     &["userpassword", "unicodepwd", "authpassword", "krbprincipalkey", "sambantpassword", "sambalmpassword", "ds5agreementpassword"];
 
 /// A secret that is kept, for digest authentication; not shown either.
-const DIGEST_SECRET: &str = "sipidentitypassword";
+pub(super) const DIGEST_SECRET: &str = "sipidentitypassword";
 
 /// One content record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,7 @@ struct Draft {
 }
 
 /// A problem, and the octet of the logical line at which it is.
-type At = (usize, LdifProblem);
+pub(super) type At = (usize, LdifProblem);
 
 impl Parser<'_> {
     fn item(&mut self, item: &Item<'_>) {
@@ -229,7 +229,7 @@ impl Draft {
 }
 
 /// RFC 4512 §2.5: a descriptor or OID, and options. Returned in lower case, without `;binary`.
-fn attribute_name(name: &[u8]) -> Result<String, At> {
+pub(super) fn attribute_name(name: &[u8]) -> Result<String, At> {
     let bad = || (0, LdifProblem::BadName(String::from_utf8_lossy(name).into_owned()));
     let text = std::str::from_utf8(name).map_err(|_| bad())?.to_ascii_lowercase();
     let mut parts = text.split(';');
@@ -247,7 +247,7 @@ fn attribute_name(name: &[u8]) -> Result<String, At> {
 }
 
 /// The value after the colon, and at which octet of the line it begins.
-fn value(text: &[u8], colon: usize) -> Result<(Cow<'_, [u8]>, usize), At> {
+pub(super) fn value(text: &[u8], colon: usize) -> Result<(Cow<'_, [u8]>, usize), At> {
     let skip = |from: usize| from + text.get(from..).unwrap_or_default().iter().take_while(|&&b| b == b' ').count();
     match text.get(colon + 1) {
         Some(b'<') => Err((colon, LdifProblem::Url)),

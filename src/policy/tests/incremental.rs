@@ -343,6 +343,7 @@ fn spots(engine: &Engine, resource: &Resource) -> BTreeSet<Spot> {
 fn told(answer: &Answer) -> String {
     let line = |setting: Setting, d: &Decision| format!("{setting} {:?} {:?} {:?}\n", d.values, d.source.layer, d.source.object);
     match answer {
+        Answer::Disabled(aor) => format!("{aor} is disabled"),
         Answer::User(resolved) => resolved.iter().map(|(setting, d)| line(setting, d)).collect(),
         Answer::Part(part) => part.iter().map(|(setting, d)| line(*setting, d)).collect(),
     }

@@ -12,4 +12,5 @@ mod networks;
 mod oracle;
 mod precedence;
 mod standing;
+mod stead;
 mod world;

@@ -69,6 +69,7 @@ fn at(world: &World, engine: &mut Engine, resource: &Resource, address: &str, na
     let spot = if *resource == Resource::LocalNetwork { *here.network } else { here.endpoint.as_deref().copied().unwrap_or_default() };
     let answer = engine.want(resource, spot).unwrap_or_else(|| panic!("{resource:?} has no settings"));
     let found = |setting: Setting| match &answer {
+        Answer::Disabled(_) => None,
         Answer::User(resolved) => resolved.get(setting).cloned(),
         Answer::Part(part) => part.iter().find(|(held, _)| *held == setting).map(|(_, decision)| decision.clone()),
     };
@@ -545,4 +546,171 @@ fn a_registrar_may_be_the_sites() {
     assert!(matches!(engine.want(&user("anna"), berlin), Some(Answer::User(_))));
     let rome = spot(&engine, "10.2.0.1");
     assert!(engine.want(&user("anna"), rome).is_none());
+}
+
+#[test]
+fn sites_and_subnets_count_where_the_configuration_says() {
+    let tree = "
+        domain DC=x
+          | sip.registrar = 10 0 sips:reg.x.example
+          ou OU=Network
+            site CN=Berlin
+              | qos.audio = 10
+            subnet CN=lan
+              dialcastSubnetPrefix: 10.0.0.0/8
+              dialcastSiteDN: CN=Berlin,OU=Network,DC=x
+          ou OU=Berlin
+            site CN=Mine
+              | qos.audio = 1
+            subnet CN=grab
+              | qos.audio = 2
+              dialcastSubnetPrefix: 10.1.0.0/16
+              dialcastSiteDN: CN=Mine,OU=Berlin,DC=x
+            user CN=anna
+    ";
+    let mut world = World::new(tree);
+    world.config.networks = vec!["OU=Network,DC=x".parse().unwrap()];
+    let mut engine = world.engine();
+    for address in ["10.1.0.1", "192.0.2.1"] {
+        // Berlin is the only site that counts.
+        assert_eq!(at(&world, &mut engine, &user("anna"), address, &["qos.audio"]), "qos.audio: 10 (site Berlin)\n", "{address}");
+    }
+    let places: Vec<String> = engine.faults().iter().filter(|fault| fault.code == "network.place").map(ToString::to_string).collect();
+    insta::assert_snapshot!(places.join("\n"), @r"
+    CN=Mine,OU=Berlin,DC=x (objectClass): it stands below none of policy.networks, and counts for nothing; move it there, or add the entry that it stands in to policy.networks
+    CN=grab,OU=Berlin,DC=x (objectClass): it stands below none of policy.networks, and counts for nothing; move it there, or add the entry that it stands in to policy.networks
+    ");
+    let explanation = explain(&world.snapshot(), &world.config, world.named("anna"), Some(ip("10.1.0.1"))).unwrap();
+    assert_eq!(explanation.place.unwrap().prefix.as_deref(), Some("10.0.0.0/8"));
+}
+
+#[test]
+fn sites_ask_for_servers_too() {
+    let tree = "
+        domain DC=x
+          | sip.registrar = 10 0 sips:reg.x.example
+          site CN=HQ
+            | net.stun = @nearest(stun)
+            | net.turn = @nearest(turn)
+          subnet CN=lan
+            dialcastSubnetPrefix: 10.0.0.0/8
+            dialcastSiteDN: CN=HQ,DC=x
+          ou OU=a
+            server CN=sa
+              | role = stun
+              | server = 10 0 stun:a.x.example
+            user CN=anna
+          ou OU=b
+            user CN=boris
+    ";
+    let mut case = Case::new(tree);
+    let stun = |case: &mut Case, name: &str| at(&case.world, &mut case.engine, &user(name), "10.0.0.1", &["net.stun"]);
+    assert_eq!(stun(&mut case, "anna"), "net.stun: 10 0 stun:a.x.example (site HQ)\n");
+    assert_eq!(stun(&mut case, "boris"), "net.stun: none\n");
+    let faults: Vec<String> = case.engine.faults().iter().filter(|f| f.code == "policy.nearest").map(ToString::to_string).collect();
+    insta::assert_snapshot!(faults.join("\n"), @"CN=HQ,DC=x: `net.turn` asks for @nearest(turn), and there is no such server in the directory; put a server object with the role turn into a container above the users, or name a server as well");
+    // The server moves, and its users follow, wherever they are.
+    let told = case.edit("sa", |draft| draft.dn = "CN=sa,OU=b,DC=x".parse().unwrap());
+    assert_eq!(told, "anna@HQ/- boris@HQ/-");
+    assert_eq!(stun(&mut case, "boris"), "net.stun: 10 0 stun:a.x.example (site HQ)\n");
+}
+
+/// Entries as Active Directory has them: no class of ours, no attribute of ours.
+#[test]
+fn server_objects_nearest_and_filters_in_active_directory() {
+    use crate::model::Attributes;
+    let entry = |n: u64, dn: &str, values: &[(&str, &str)]| {
+        let mut attributes = Attributes::new();
+        for same in values.chunk_by(|(one, _), (other, _)| one == other) {
+            attributes.add(same[0].0, same.iter().map(|(_, value)| value.as_bytes().to_vec()));
+        }
+        Event::InitApply(crate::directory::Entry { id: super::world::id(n), dn: dn.parse().unwrap(), attributes })
+    };
+    let point = |keyword: &'static str, lines: &[&'static str]| {
+        let mut values = vec![
+            ("objectClass", "top"),
+            ("objectClass", "leaf"),
+            ("objectClass", "connectionPoint"),
+            ("objectClass", "serviceConnectionPoint"),
+        ];
+        values.push(("keywords", keyword));
+        values.extend(lines.iter().map(|line| ("serviceBindingInformation", *line)));
+        values
+    };
+    let person = |address: &'static str| {
+        vec![
+            ("objectClass", "top"),
+            ("objectClass", "person"),
+            ("objectClass", "organizationalPerson"),
+            ("objectClass", "user"),
+            ("msRTCSIP-PrimaryUserAddress", address),
+        ]
+    };
+    let mut world = World::new("");
+    world.event(Event::Init);
+    let unit = [("objectClass", "top"), ("objectClass", "organizationalUnit")];
+    let entries = [
+        (1, "DC=corp,DC=example", vec![("objectClass", "top"), ("objectClass", "domain"), ("objectClass", "domainDNS")]),
+        (2, "OU=Berlin,DC=corp,DC=example", unit.to_vec()),
+        (3, "OU=Rome,DC=corp,DC=example", unit.to_vec()),
+        (4, "CN=Anna,OU=Berlin,DC=corp,DC=example", person("sip:anna@corp.example")),
+        (5, "CN=Carl,OU=Berlin,DC=corp,DC=example", person("sip:carl@corp.example")),
+        (6, "CN=Dora,OU=Rome,DC=corp,DC=example", person("sip:dora@corp.example")),
+        (7, "CN=Inner,DC=corp,DC=example", vec![("objectClass", "group"), ("member", "CN=Carl,OU=Berlin,DC=corp,DC=example")]),
+        (8, "CN=Outer,DC=corp,DC=example", vec![("objectClass", "group"), ("member", "CN=Inner,DC=corp,DC=example")]),
+        // A computer is legal below a domain, and so is a serviceConnectionPoint below a computer: the server counts for the domain.
+        (9, "CN=HQ1,DC=corp,DC=example", vec![("objectClass", "top"), ("objectClass", "user"), ("objectClass", "computer")]),
+        (
+            10,
+            "CN=proxy,CN=HQ1,DC=corp,DC=example",
+            point("dialcast-server/1", &["role = outbound-proxy", "server = 10 0 sips:hq1.corp.example"]),
+        ),
+        (
+            11,
+            "CN=proxy,OU=Berlin,DC=corp,DC=example",
+            point("Dialcast-Server/1", &["role = outbound-proxy", "server = 10 0 sips:ber1.corp.example"]),
+        ),
+        (
+            12,
+            "CN=phones,OU=Berlin,DC=corp,DC=example",
+            point("dialcast-policy/1", &["sip.outbound-proxy = @nearest(outbound-proxy)", "filter deny group:CN=Outer,DC=corp,DC=example"]),
+        ),
+        (
+            13,
+            "CN=phones,OU=Rome,DC=corp,DC=example",
+            point("dialcast-policy/1", &["sip.outbound-proxy = @nearest(outbound-proxy)", "video.enabled = false"]),
+        ),
+        (
+            14,
+            "CN=some,OU=Berlin,DC=corp,DC=example",
+            point("dialcast-policy/1", &["video.enabled = false", "filter allow group:CN=Outer,DC=corp,DC=example"]),
+        ),
+        // A printer's, and nobody's business.
+        (15, "CN=printer,OU=Berlin,DC=corp,DC=example", point("ipp", &["sip.expires = 60"])),
+    ];
+    for (n, dn, values) in entries {
+        world.event(entry(n, dn, &values));
+    }
+    world.event(Event::InitDone { sweep: true, cookie: None });
+    world.config.settings = vec!["sip.registrar = 10 0 sips:reg.corp.example".into()];
+    let engine = world.engine();
+    let all: String = engine
+        .users()
+        .map(|resolved| {
+            let value = |setting| resolved.get(setting).map_or_else(|| "none".into(), |decision| shown(decision, &world.snapshot()));
+            format!(
+                "{}: {}; {}; {}\n",
+                resolved.aor.user(),
+                value(Setting::SIP_OUTBOUND_PROXY),
+                value(Setting::VIDEO_ENABLED),
+                value(Setting::SIP_EXPIRES)
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(all, @r"
+    anna: 10 0 sips:ber1.corp.example (OU 1 phones); true (built-in); 3600 (built-in)
+    carl: none; false (OU 1 some); 3600 (built-in)
+    dora: 10 0 sips:hq1.corp.example (OU 1 phones); false (OU 1 phones); 3600 (built-in)
+    ");
+    assert!(engine.faults().iter().all(|fault| fault.severity == Severity::Note), "{:?}", engine.faults());
 }

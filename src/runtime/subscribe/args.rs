@@ -1,12 +1,13 @@
 //! The command line.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 
-use crate::agent::subscriber::SubscriberConfig;
+use crate::agent::subscriber::{ProfileType, SubscriberConfig};
 use crate::model::Aor;
 use crate::sip::{Scheme, Transport, Uri};
 
@@ -16,6 +17,7 @@ Examples:
   dialcast subscribe sip:anna@corp.example --server 'sip:127.0.0.1:5060;transport=tcp' --once
   dialcast subscribe sip:anna@corp.example --server sip:sip.corp.example --password-file ~/.sip
   dialcast subscribe sip:anna@corp.example --server sip:127.0.0.1:5060 --json | jq .changes
+  dialcast subscribe sip:anna@corp.example --server sip:127.0.0.1:5060 --profile-type local-network --bind 127.0.1.2
 
 The profile is printed when it arrives, and after that what changes. Ctrl-C unsubscribes.
 With --json: one object a line, {event, at, etag, content_type, document, changes}; `event` is
@@ -28,9 +30,15 @@ Exit codes: 0 fetched, or unsubscribed by Ctrl-C; 1 no answer, refused, or ended
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SubscribeArgs {
-    /// Whose profile
+    /// Whose profile; of a device its address (sip:MAC%3a001565F4F9E1@DOMAIN), of the network anybody's in its domain
     #[arg(value_name = "sip:USER@DOMAIN")]
     pub aor: Aor,
+    /// Which profile: the user's, the device's, or that of the network that this machine is in
+    #[arg(long, value_name = "TYPE", value_enum, default_value_t = ProfileArg::User)]
+    pub profile_type: ProfileArg,
+    /// Subscribe from this address of this machine: it decides which site and subnet the phone is in
+    #[arg(long, value_name = "IP")]
+    pub bind: Option<IpAddr>,
     /// Where to subscribe; over UDP, unless the URI says otherwise
     #[arg(long, value_name = "sip:IP:PORT[;transport=tcp]")]
     pub server: ServerUri,
@@ -52,6 +60,27 @@ pub struct SubscribeArgs {
     /// Print the whole document at each change, too
     #[arg(long)]
     pub full: bool,
+}
+
+/// The profiles that there are (RFC 6080 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProfileArg {
+    /// A user's.
+    User,
+    /// A device's.
+    Device,
+    /// The network's.
+    LocalNetwork,
+}
+
+impl From<ProfileArg> for ProfileType {
+    fn from(arg: ProfileArg) -> Self {
+        match arg {
+            ProfileArg::User => Self::User,
+            ProfileArg::Device => Self::Device,
+            ProfileArg::LocalNetwork => Self::LocalNetwork,
+        }
+    }
 }
 
 /// Where to subscribe.

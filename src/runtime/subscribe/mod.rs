@@ -22,7 +22,7 @@ use crate::model::Secret;
 use crate::net::{self, Listen, Net, NetConfig};
 use crate::sip::transaction::Target;
 use crate::sip::{Path, Transport};
-pub use args::{ServerUri, SubscribeArgs};
+pub use args::{ProfileArg, ServerUri, SubscribeArgs};
 use show::Show;
 
 /// How long the server may take over the last word before the program ends without it.
@@ -48,9 +48,10 @@ async fn subscribe(args: &SubscribeArgs, json: bool) -> anyhow::Result<ExitCode>
     let mut stop = interrupts()?;
     let login = args.password_file.as_deref().map(|path| login(args, path)).transpose()?;
     let remote = resolve(&args.server).await?;
-    let (net, events, listen) = listen(remote)?;
+    let (net, events, listen) = listen(remote, args.bind)?;
     let server = Target::Path(Path { transport: args.server.transport, local: listen, remote, connection: None });
     let mut config = SubscriberConfig { login, ..SubscriberConfig::new(args.aor.clone(), server, listen) };
+    config.profile = args.profile_type.into();
     config.expires_s = if args.once { 0 } else { args.expires };
     if !args.accept.is_empty() {
         config.accept.clone_from(&args.accept);
@@ -183,8 +184,11 @@ async fn resolve(server: &ServerUri) -> anyhow::Result<SocketAddr> {
 /// Opens UDP and TCP on one port, at the address that the server sees.
 ///
 /// RFC 3261 §18.1.1, §18.2.1: a NOTIFY that is too large for a datagram comes over TCP, to the same address and port.
-fn listen(server: SocketAddr) -> anyhow::Result<(Net, mpsc::Receiver<net::Event>, SocketAddr)> {
-    let own = own_address(server).with_context(|| format!("find a route to {server}"))?;
+fn listen(server: SocketAddr, bind: Option<IpAddr>) -> anyhow::Result<(Net, mpsc::Receiver<net::Event>, SocketAddr)> {
+    let own = match bind {
+        Some(bind) => bind,
+        None => own_address(server).with_context(|| format!("find a route to {server}"))?,
+    };
     let mut last = None;
     for _ in 0..PORTS_MAX {
         // The kernel chooses a port that is free for TCP; mostly it is so for UDP too.

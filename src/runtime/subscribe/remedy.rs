@@ -44,7 +44,7 @@ pub(super) fn of_outcome(outcome: &Outcome, args: &SubscribeArgs) -> Error {
             anyhow!("{outcome}: {aor} has no profile at {server}, or is not yours to read; `dialcast check` and `dialcast explain` say why")
         }
         Outcome::Refused { status: 404, .. } => {
-            anyhow!("{outcome}: {server} knows no {aor}, or has no profiles of users; check the address")
+            anyhow!("{outcome}: {server} knows no {aor}, or has no profiles of that type; check the address")
         }
         Outcome::Refused { status: 406 | 415, .. } => anyhow!("{outcome}: {server} sends none of these types; leave --accept away"),
         Outcome::Refused { status: 405 | 489 | 501, .. } => {
@@ -62,10 +62,13 @@ pub(super) fn of_outcome(outcome: &Outcome, args: &SubscribeArgs) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::subscribe::ProfileArg;
 
     fn args(server: &str) -> SubscribeArgs {
         SubscribeArgs {
             aor: "sip:anna@corp.example".parse().unwrap(),
+            profile_type: ProfileArg::User,
+            bind: None,
             server: server.parse().unwrap(),
             expires: 600,
             once: false,
@@ -102,7 +105,7 @@ mod tests {
         the server wants an authentication that is not offered here; this command answers Digest with SHA-256 or MD5
         the server answered 302: ask sip:192.0.2.7 instead; name that one with --server
         the server answered 403 Forbidden: sip:anna@corp.example has no profile at UDP 192.0.2.9:5060, or is not yours to read; `dialcast check` and `dialcast explain` say why
-        the server answered 404 Not Found: UDP 192.0.2.9:5060 knows no sip:anna@corp.example, or has no profiles of users; check the address
+        the server answered 404 Not Found: UDP 192.0.2.9:5060 knows no sip:anna@corp.example, or has no profiles of that type; check the address
         the server answered 406 Not Acceptable: UDP 192.0.2.9:5060 sends none of these types; leave --accept away
         the server answered 489 Bad Event: UDP 192.0.2.9:5060 does not serve the event package ua-profile; is it Dialcast, or a SIP proxy on the same port?
         the server answered 423 Interval Too Brief; ask for more seconds with --expires

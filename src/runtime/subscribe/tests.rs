@@ -62,11 +62,11 @@ fn profile(expires: u32, padding: usize) -> Document {
 
 impl Daemon {
     async fn start(transport: Transport) -> Self {
-        let (net, events, address) = listen("127.0.0.1:9".parse().unwrap()).unwrap();
+        let (net, events, address) = listen("127.0.0.1:9".parse().unwrap(), None).unwrap();
         let own = net.addresses().iter().map(|listen| (listen.transport, listen.address)).collect();
         let config = NotifierConfig { auth: AuthMode::Open, listen: own, ..NotifierConfig::default() };
         let (commands, commanded) = mpsc::channel(4);
-        tokio::spawn(notifying::run(Notifier::new(config, [3; 32]), net, events, commanded, Feed::new()));
+        tokio::spawn(notifying::run(Notifier::new(config, [3; 32]), net, events, commanded, mpsc::channel(1).0, Feed::new()));
         let daemon = Self { server: ServerUri { host: address.ip().to_string(), port: address.port(), transport }, commands };
         daemon.publish(profile(600, 0)).await;
         daemon
@@ -79,6 +79,8 @@ impl Daemon {
 
 fn args(server: &ServerUri, aor: &str, once: bool) -> SubscribeArgs {
     SubscribeArgs {
+        profile_type: ProfileArg::User,
+        bind: None,
         aor: aor.parse().unwrap(),
         server: server.clone(),
         expires: 600,
@@ -93,7 +95,7 @@ fn args(server: &ServerUri, aor: &str, once: bool) -> SubscribeArgs {
 /// Runs the command until it ends; `stop` interrupts it.
 async fn session(args: SubscribeArgs, printed: Printed, stop: &mut mpsc::Receiver<()>) -> anyhow::Result<ExitCode> {
     let remote = resolve(&args.server).await?;
-    let (net, events, listen) = listen(remote)?;
+    let (net, events, listen) = listen(remote, None)?;
     let server = Target::Path(Path { transport: args.server.transport, local: listen, remote, connection: None });
     let mut config = SubscriberConfig::new(args.aor.clone(), server, listen);
     config.expires_s = if args.once { 0 } else { args.expires };
@@ -143,7 +145,7 @@ async fn what_cannot_be_had_ends_with_a_remedy() {
     let error = session(args(&daemon.server, "sip:ben@corp.example", false), Printed::default(), &mut stopped).await.unwrap_err();
     assert!(error.to_string().starts_with("the server answered 403 Forbidden: sip:ben@corp.example has no profile at TCP"), "{error}");
     // A port that was free a moment ago.
-    let (net, _, address) = listen("127.0.0.1:9".parse().unwrap()).unwrap();
+    let (net, _, address) = listen("127.0.0.1:9".parse().unwrap(), None).unwrap();
     net.shutdown(CLOSE_MAX).await;
     let nobody = ServerUri { host: address.ip().to_string(), port: address.port(), transport: Transport::Tcp };
     let error = session(args(&nobody, "sip:anna@corp.example", false), Printed::default(), &mut stopped).await.unwrap_err();
@@ -152,7 +154,7 @@ async fn what_cannot_be_had_ends_with_a_remedy() {
 
 #[tokio::test]
 async fn one_port_for_both() {
-    let (net, _, address) = listen("127.0.0.1:5060".parse().unwrap()).unwrap();
+    let (net, _, address) = listen("127.0.0.1:5060".parse().unwrap(), None).unwrap();
     assert_eq!(net.addresses(), [Transport::Udp, Transport::Tcp].map(|transport| Listen { transport, address }));
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::support::*;
 use crate::directory::{Entry, Event};
 use crate::model::Timestamp;
-use crate::store::{Change, Store};
+use crate::store::{Change, Store, saved};
 
 const CORP: [&str; 6] = [
     "r dc=corp",
@@ -216,4 +216,53 @@ fn one_of_many() {
         assert_eq!(told.unwrap_or_default(), (joined, left));
     }
     sound(&store.snapshot());
+}
+
+/// `dom4321` is the group's SID; 825373492 are the octets `4321`, and `dom1111` is 825307441.
+const NAMES_4321: &str = "|objectSid=domuser|primaryGroupID=825373492";
+const NAMES_1111: &str = "|objectSid=domuser|primaryGroupID=825307441";
+
+#[test]
+fn primary_groups() {
+    let mut store = store(&["r dc=corp", &format!("u uid=anna,dc=corp{NAMES_4321}"), "h cn=Nest,dc=corp|member=cn=Users,dc=corp"]);
+    let mut check = |event: Event, expect: &str, groups: &[char]| {
+        let changes = short(step(&mut store, event).changes.as_ref());
+        let state = store.snapshot();
+        assert_eq!(changes, expect);
+        assert_eq!(state.transitive_groups(id('u')), groups.iter().map(|group| id(*group)).collect::<Vec<_>>(), "{expect}");
+        let mut out = Vec::new();
+        saved::write(&mut out, &state, None, &[], "x").unwrap();
+        let again = saved::read(&mut out.as_slice(), "x").unwrap().snapshot;
+        assert_eq!(again.members(id('g')).collect::<Vec<_>>(), state.members(id('g')).collect::<Vec<_>>());
+    };
+    // The group appears later.
+    check(apply("g cn=Users,dc=corp|objectSid=dom4321"), "+g g(+u) h(+g)", &['g', 'h']);
+    // Listed too, it is one membership.
+    check(apply("g cn=Users,dc=corp|objectSid=dom4321|member=uid=anna,dc=corp"), "~g", &['g', 'h']);
+    check(apply("g cn=Users,dc=corp|objectSid=dom4321"), "~g", &['g', 'h']);
+    // Another primary group, and back.
+    check(apply(&format!("u uid=anna,dc=corp{NAMES_1111}")), "~u g(-u)", &[]);
+    check(apply("f cn=Others,dc=corp|objectSid=dom1111"), "+f f(+u)", &['f']);
+    check(apply(&format!("u uid=anna,dc=corp{NAMES_4321}")), "~u f(-u) g(+u)", &['g', 'h']);
+    // The group gets another SID, and goes.
+    check(apply("g cn=Users,dc=corp|objectSid=dom9999"), "~g g(-u)", &[]);
+    check(apply("g cn=Users,dc=corp|objectSid=dom4321"), "~g g(+u)", &['g', 'h']);
+    check(Event::Delete(id('g')), "-g g(-u) h(-g)", &[]);
+    // Octets that are no SID, and a number that is none.
+    check(apply("u uid=anna,dc=corp|objectSid=x|primaryGroupID=1"), "~u", &[]);
+    check(apply("u uid=anna,dc=corp|objectSid=domuser|primaryGroupID=many"), "~u", &[]);
+}
+
+/// A whole list gives what single steps give.
+#[test]
+fn primary_groups_of_a_list() {
+    let state = store(&[
+        "r dc=corp",
+        "g cn=Users,dc=corp|objectSid=dom4321|member=uid=ben,dc=corp",
+        &format!("u uid=anna,dc=corp{NAMES_4321}"),
+        &format!("v uid=ben,dc=corp{NAMES_4321}"),
+    ])
+    .snapshot();
+    assert_eq!(members(&state, 'g'), "u v");
+    assert_eq!(state.members_deep(id('g')), [id('u'), id('v')]);
 }

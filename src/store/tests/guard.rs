@@ -163,6 +163,10 @@ fn a_first_list_without_its_canary_is_not_believed() {
     let mut store = Store::new().guarded(guard(&["uid=jan,ou=Paris,dc=corp"]), None);
     assert_eq!(list(&mut store, true, &without("y")), "refused: the canary uid=jan,ou=Paris,dc=corp is not in the directory's list | ");
     assert!(!store.snapshot().is_complete() && store.snapshot().is_empty() && store.cookie().is_none());
+    // A list of what changed since that one is none.
+    let partial = "refused: the directory tells only what changed since a list that was not used | ";
+    assert_eq!(list(&mut store, true, &["=r", "=b", "=x", "y uid=jan,ou=Paris,dc=corp"]), partial);
+    assert_eq!(list(&mut store, false, &["y uid=jan,ou=Paris,dc=corp"]), partial);
     // The next is.
     assert_eq!(list(&mut store, true, &CORP), "+a +b +r +u +v +w +x +y | ");
     assert!(store.snapshot().is_complete());

@@ -210,7 +210,7 @@ fn sound_groups(state: &Snapshot) {
             Member::Object(id) => {
                 objects += 1;
                 assert!(state.get(id).is_some(), "{name:?} stands for nothing");
-                assert!(groups.is_member(id, group) && groups.held_by(id).contains(&(group, name.clone())));
+                assert!(groups.is_member(&state.tree, id, group) && groups.held_by(id).contains(&(group, name.clone())));
                 assert!(held.again || listed.insert((group, id)), "listed twice");
             }
             Member::Dangling(dn) => {
@@ -223,6 +223,11 @@ fn sound_groups(state: &Snapshot) {
         }
     }
     assert_eq!(groups.index_sizes(), (objects, dangling), "the member indexes hold more than the groups");
+    for group in state.iter().filter(|object| object.kind == Kind::Group) {
+        let primary = state.iter().filter(|object| groups.primary.of_member(object) == Some(group.id)).map(|object| object.id);
+        assert!(groups.primary.members(group.id).eq(primary), "the primary groups are not those that the objects name");
+        listed.extend(groups.primary.members(group.id).map(|id| (group.id, id)));
+    }
     let of: BTreeSet<_> = state.iter().flat_map(|o| state.groups_of(o.id).map(|group| (group, o.id))).collect();
     assert_eq!(of, listed, "groups_of and members disagree");
 }

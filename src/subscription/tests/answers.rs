@@ -174,8 +174,8 @@ fn refused_for_whom_it_is_about() {
     insta::assert_snapshot!(said(&ask().with("From", "<sip:ben@corp.example>;tag=phone")), @"SIP/2.0 403 Forbidden");
     // Profile types that are not served.
     insta::assert_snapshot!(said(&ask().with("Event", "ua-profile;profile-type=device")), @"SIP/2.0 404 Not Found");
-    insta::assert_snapshot!(said(&ask().with("Event", "ua-profile;profile-type=\"local-network\"")), @"SIP/2.0 404 Not Found");
-    insta::assert_snapshot!(said(&ask().line("SUBSCRIBE sip:_sipuaconfig.corp.example SIP/2.0").with("Event", "ua-profile")), @"SIP/2.0 404 Not Found");
+    insta::assert_snapshot!(said(&ask().with("Event", "ua-profile;profile-type=\"application\"")), @"SIP/2.0 404 Not Found");
+    insta::assert_snapshot!(said(&ask().line("SUBSCRIBE sip:_sipuaconfig.corp.example SIP/2.0").with("Event", "ua-profile")), @"SIP/2.0 200 OK | Contact: <sip:192.0.2.9:5060> | Expires: 300");
     insta::assert_snapshot!(said(&ask().line("SUBSCRIBE sip:MAC%3a00135E874B49@corp.example SIP/2.0").with("Event", "ua-profile")), @"SIP/2.0 404 Not Found");
     insta::assert_snapshot!(said(&ask().line("SUBSCRIBE sip:001565f4f9e1@corp.example SIP/2.0").with("Event", "ua-profile")), @"SIP/2.0 404 Not Found");
 }

@@ -207,3 +207,14 @@ fn nothing_larger_than_the_request_goes_to_a_stranger() {
     SIP/2.0 505 Version Not Supported
     ");
 }
+
+/// What is nobody's own is for those who are somebody: it says where the STUN servers are, and on which floor a phone stands.
+#[test]
+fn the_profile_of_the_network_is_for_whoever_has_an_account() {
+    let mut bench = bench(NotifierConfig::default());
+    let ask = |n| next(n).with("Event", "ua-profile;profile-type=local-network").with("From", "<sip:anonymous@corp.example>;tag=phone");
+    let challenge = only(bench.ask(&ask(1)));
+    assert_eq!(bench.notifier.subscriptions(), 0);
+    let proof = proof(&challenge, 0, "ben", "secret", 1);
+    assert_eq!(only(bench.ask(&ask(2).with("Authorization", &proof))).start(), "SIP/2.0 200 OK");
+}

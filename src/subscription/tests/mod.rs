@@ -6,6 +6,7 @@ mod bench;
 mod dialogs;
 mod limits;
 mod notifies;
+mod places;
 mod speed;
 mod ways;
 mod world;

@@ -1,11 +1,12 @@
 //! What changed above a count: the truth of this dialect.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use super::pages::Item;
 use super::record::Record;
 use super::scope::{gone, highest};
-use super::{Ad, End, LdapFailure, controls, ranges};
+use super::{Ad, End, LdapFailure, controls};
 use crate::directory::Event;
 use crate::model::{Dn, ObjectId};
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 /// So many changes are told as a refresh without being gathered first.
 const GATHERED_MAX: usize = 1_000;
 
-/// How often to look again when containers get other names while they are read.
+/// How often to look again when containers get other names while they are read, or there is more than one answer holds.
 const ROUNDS: usize = 20;
 
 /// Changes that were read, and not told yet.
@@ -23,17 +24,21 @@ pub(super) struct Gathered {
     gone: BTreeSet<ObjectId>,
     /// Whether they are told as they come, within a refresh.
     open: bool,
+    /// Whether a list has been read before them, by the names of its time.
+    listed: bool,
 }
 
 /// What a round brought, beside the changes.
 #[derive(Debug, Default)]
 struct Round {
-    /// Containers that may have been renamed since the count of the round: what is below them is silent, or was read by other names.
+    /// Containers that may have been renamed while this was read: what is below them may have been read by other names.
     renamed: Vec<Dn>,
     /// Entries that came from outside.
     entered: Vec<Dn>,
     /// Whether an entry's access rules were changed.
     access: bool,
+    /// Whether it came in several pages.
+    pieces: bool,
 }
 
 impl Ad<'_> {
@@ -76,13 +81,16 @@ impl Ad<'_> {
     /// Reads all changes up to now, and what is below the containers that were renamed while it was read. `false`: the
     /// controller's count went back.
     pub(super) async fn settle(&mut self, gathered: &mut Gathered) -> Result<bool, End> {
+        // A list was read since the count before; changes alone are read from now on.
+        let mut listed = gathered.listed;
         for _ in 0..ROUNDS {
             let before = self.usn;
             let now = highest(&mut self.wire, self.options.timers.ping_timeout).await?;
             if now < before {
                 return Ok(false);
             }
-            let Round { renamed, entered, access } = self.round(before, now, gathered).await?;
+            let read_since = if std::mem::replace(&mut listed, true) { before } else { now };
+            let Round { renamed, entered, access, pieces } = self.round(before, read_since, gathered).await?;
             for dn in entered.iter().chain(&renamed) {
                 self.look_below(dn, gathered).await?;
             }
@@ -91,15 +99,16 @@ impl Ad<'_> {
                 // Others may be seen now, or no more: that is told by nobody.
                 self.schedule.relist = self.schedule.relist.min(Instant::now() + self.options.timers.relist_soon());
             }
-            if renamed.is_empty() {
+            // One answer is of one moment, names and all. Whatever was read in several is read behind by another round.
+            if !pieces && renamed.is_empty() && entered.is_empty() {
                 break;
             }
         }
         Ok(true)
     }
 
-    /// Reads what changed since `before`; `now` was the count when this began.
-    async fn round(&mut self, before: u64, now: u64, gathered: &mut Gathered) -> Result<Round, End> {
+    /// Reads what changed since `before`; `read_since` was the count when the oldest of what is gathered was read.
+    async fn round(&mut self, before: u64, read_since: u64, gathered: &mut Gathered) -> Result<Round, End> {
         let mut round = Round::default();
         for at in 0..self.scope.contexts.len() {
             let Some(context) = self.scope.contexts.get(at).map(|context| context.dn.clone()) else { continue };
@@ -110,27 +119,33 @@ impl Ad<'_> {
             query.controls.push(controls::show_deleted());
             let mut pages = self.pages(query);
             let mut shows_deleted = false;
-            let mut unfinished = Vec::new();
-            while let Some(item) = pages.next(&mut self.wire).await? {
+            let mut pages_read = 0;
+            loop {
+                let item = match pages.next(&mut self.wire).await {
+                    Ok(Some(item)) => item,
+                    Ok(None) => break,
+                    Err(LdapFailure::Search { code: 32 | 50, answer, .. }) if self.scope.is_optional(at) => {
+                        // What was never seen cannot be missed.
+                        shows_deleted = !self.whole;
+                        self.outlet.faults.part_hidden(&context.to_string(), &answer);
+                        break;
+                    }
+                    Err(failure) => return Err(failure.into()),
+                };
                 match item {
                     Item::Reference(url) => self.reference(&url),
                     Item::Record(record) if record.dn.as_ref() == Ok(&trash) => shows_deleted = record.usn > 0,
-                    Item::Record(record) if record.ranged.is_empty() => {
-                        self.judge(&record, before, now, &mut round)?;
+                    Item::Record(record) => {
+                        self.judge(&record, before, read_since, &mut round)?;
                         self.take(*record, gathered).await?;
                     }
-                    Item::Record(record) => unfinished.push(record),
                     Item::PageEnd => {
-                        for mut record in unfinished.drain(..) {
-                            if ranges::complete(&mut self.wire, &mut record, self.options.timers.refresh_stall).await? {
-                                self.judge(&record, before, now, &mut round)?;
-                                self.take(*record, gathered).await?;
-                            }
-                        }
+                        pages_read += 1;
                         self.notifications.drain();
                     }
                 }
             }
+            round.pieces |= pages_read > 1;
             if let Some(context) = self.scope.contexts.get_mut(at) {
                 context.shows_deleted = shows_deleted;
             }
@@ -139,7 +154,7 @@ impl Ad<'_> {
     }
 
     /// What an entry's change means for others.
-    fn judge(&self, record: &Record, before: u64, now: u64, round: &mut Round) -> Result<(), LdapFailure> {
+    fn judge(&self, record: &Record, before: u64, read_since: u64, round: &mut Round) -> Result<(), LdapFailure> {
         let named_base = |dn: &Dn| self.scope.parts.iter().any(|part| !part.optional && part.top == *dn);
         if record.id == self.scope.base && (record.deleted || !record.dn.as_ref().is_ok_and(named_base)) {
             // What is read by this name from now on is another tree, or none. It is not gone because of that.
@@ -151,7 +166,7 @@ impl Ad<'_> {
             return Ok(());
         }
         round.access |= record.access_changed_since(before);
-        if record.usn > now && record.may_have_moved_since(now) {
+        if record.usn > read_since && record.may_have_moved_since(read_since) {
             round.renamed.push(dn.clone());
         } else if self.scope.is_inside() && record.may_have_moved_since(before) && !self.knows(record.id) {
             round.entered.push(dn.clone());
@@ -166,22 +181,13 @@ impl Ad<'_> {
     /// Everything below an entry, and the entry.
     async fn look_below(&mut self, dn: &Dn, gathered: &mut Gathered) -> Result<(), End> {
         let mut pages = self.pages(self.query("the search below a moved entry", dn, "(objectClass=*)".to_owned()));
-        let mut unfinished = Vec::new();
         loop {
             match pages.next(&mut self.wire).await {
-                Ok(None) => return Ok(()),
-                Ok(Some(Item::Record(record))) if record.ranged.is_empty() => self.take(*record, gathered).await?,
-                Ok(Some(Item::Record(record))) => unfinished.push(record),
+                Ok(Some(Item::Record(record))) => self.take(*record, gathered).await?,
                 Ok(Some(Item::Reference(url))) => self.reference(&url),
-                Ok(Some(Item::PageEnd)) => {
-                    for mut record in unfinished.drain(..) {
-                        if ranges::complete(&mut self.wire, &mut record, self.options.timers.refresh_stall).await? {
-                            self.take(*record, gathered).await?;
-                        }
-                    }
-                }
-                // It went on meanwhile: then that is told.
-                Err(LdapFailure::Search { code: 32, .. }) => return Ok(()),
+                Ok(Some(Item::PageEnd)) => {}
+                // Not there: it went on meanwhile, and that is told.
+                Ok(None) | Err(LdapFailure::Search { code: 32, .. }) => return Ok(()),
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -196,7 +202,7 @@ impl Ad<'_> {
             // What stands outside, and did not move, was never told.
             let known = match &mut self.known {
                 Some(known) => known.remove(&id).is_some(),
-                None => record.may_have_moved_since(self.usn),
+                None => record.named_since(self.usn),
             };
             if known || gathered.there.contains_key(&id) {
                 gathered.there.remove(&id);
@@ -238,9 +244,9 @@ impl Ad<'_> {
 }
 
 impl Gathered {
-    /// Within a refresh that has begun.
+    /// Within a refresh that has begun, behind a list.
     pub(super) fn within() -> Self {
-        Self { open: true, ..Self::default() }
+        Self { open: true, listed: true, ..Self::default() }
     }
 }
 
@@ -254,7 +260,8 @@ fn escaped(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for c in value.chars() {
         match c {
-            '*' | '(' | ')' | '\\' | '\0' => out.push_str(&format!("\\{:02x}", u32::from(c))),
+            // Writing to a string does not fail.
+            '*' | '(' | ')' | '\\' | '\0' => drop(write!(out, "\\{:02x}", u32::from(c))),
             c => out.push(c),
         }
     }

@@ -9,21 +9,19 @@ pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 /// MS-ADTS §3.1.1.3.4.1.9: the search does not end, and tells of changes.
 pub(super) const NOTIFICATION: &str = "1.2.840.113556.1.4.528";
 
-/// Entries on a page: what domain controllers give at most by default (MS-ADTS §3.1.1.3.4.6, MaxPageSize).
+/// Entries on a page: what domain controllers give at most by default (MS-ADTS §3.1.1.3.4.6, `MaxPageSize`).
 const PAGE: u16 = 1_000;
 
 /// BER: tag, length, content.
 pub(super) fn ber(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
-    match u8::try_from(content.len()) {
-        Ok(length @ ..128) => out.push(length),
-        _ => {
-            let octets = content.len().to_be_bytes();
-            let octets: Vec<u8> = octets.into_iter().skip_while(|octet| *octet == 0).collect();
-            // Eight at most.
-            out.push(0x80 | u8::try_from(octets.len()).unwrap_or(8));
-            out.extend(octets);
-        }
+    if let Ok(length @ ..128) = u8::try_from(content.len()) {
+        out.push(length);
+    } else {
+        let octets: Vec<u8> = content.len().to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
+        // Eight at most.
+        out.push(0x80 | u8::try_from(octets.len()).unwrap_or(8));
+        out.extend(octets);
     }
     out.extend_from_slice(content);
     out

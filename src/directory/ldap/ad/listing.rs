@@ -6,7 +6,7 @@ use super::changes::Gathered;
 use super::pages::Item;
 use super::record::{self, Record, guid_filter};
 use super::scope::highest;
-use super::{Ad, End, LdapFailure, PROGRESS_EVERY, ranges};
+use super::{Ad, End, LdapFailure, PROGRESS_EVERY};
 use crate::directory::{Event, Report};
 use crate::model::{Dn, ObjectId};
 use tokio::time::Instant;
@@ -38,8 +38,8 @@ impl Ad<'_> {
         self.whole |= complete;
         self.end_of_list(sweep).await?;
         let now = Instant::now();
-        self.schedule.relist = now + self.options.timers.relist;
-        self.schedule.sweep = now + self.options.timers.sweep;
+        self.schedule.relist = now + self.options.timers.relist_every;
+        self.schedule.sweep = now + self.options.timers.sweep_every;
         Ok(())
     }
 
@@ -60,7 +60,6 @@ impl Ad<'_> {
         // What only changes are judged by.
         query.attributes.retain(|name| name != "replPropertyMetaData");
         let mut pages = self.pages(query);
-        let mut unfinished = Vec::new();
         let before = *entries;
         while let Some(item) = pages.next(&mut self.wire).await? {
             match item {
@@ -69,17 +68,10 @@ impl Ad<'_> {
                     if entries.is_multiple_of(PROGRESS_EVERY) {
                         self.outlet.tell(Report::Progress { entries: *entries });
                     }
-                    if record.ranged.is_empty() { self.list_one(*record).await? } else { unfinished.push(record) }
+                    self.list_one(*record).await?;
                 }
                 Item::Reference(url) => self.reference(&url),
-                Item::PageEnd => {
-                    for mut record in unfinished.drain(..) {
-                        if ranges::complete(&mut self.wire, &mut record, self.options.timers.refresh_stall).await? {
-                            self.list_one(*record).await?;
-                        }
-                    }
-                    self.notifications.drain();
-                }
+                Item::PageEnd => self.notifications.drain(),
             }
         }
         if *entries == before {
@@ -159,14 +151,8 @@ impl Ad<'_> {
     async fn ask_for(&mut self, top: &Dn, ids: &[ObjectId]) -> Result<(), End> {
         let filter: String = ids.iter().map(|id| guid_filter(*id)).collect();
         let mut pages = self.pages(self.query("the search for what came into sight", top, format!("(|{filter})")));
-        let mut found = Vec::new();
         while let Some(item) = pages.next(&mut self.wire).await? {
             if let Item::Record(record) = item {
-                found.push(record);
-            }
-        }
-        for mut record in found {
-            if ranges::complete(&mut self.wire, &mut record, self.options.timers.refresh_stall).await? {
                 self.list_one(*record).await?;
             }
         }

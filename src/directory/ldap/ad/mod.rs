@@ -109,7 +109,7 @@ impl<'s> Ad<'s> {
         let belongs = Belongs::of(options, &scope, &attributes);
         let now = Instant::now();
         let timers = &options.timers;
-        let schedule = Schedule { poll: now, sweep: now + timers.sweep, relist: now + timers.relist };
+        let schedule = Schedule { poll: now, sweep: now + timers.sweep_every, relist: now + timers.relist_every };
         Ok(Self {
             options,
             outlet,
@@ -157,7 +157,7 @@ impl<'s> Ad<'s> {
         if ids.is_empty() {
             return Ok(true);
         }
-        for context in self.scope.contexts.clone() {
+        for (at, context) in self.scope.contexts.clone().into_iter().enumerate() {
             let query = Query {
                 step: "the check of the checkpoint",
                 base: context.dn.to_string(),
@@ -167,11 +167,15 @@ impl<'s> Ad<'s> {
                 controls: vec![controls::show_deleted()],
             };
             let mut pages = Pages::of(query, self.paged, self.options.timers.refresh_stall);
-            while let Some(item) = pages.next(&mut self.wire).await? {
-                if let Item::Record(record) = item
-                    && !checkpoint.witnesses.agrees(record.id, record.usn, checkpoint.usn)
-                {
-                    return Ok(false);
+            loop {
+                match pages.next(&mut self.wire).await {
+                    Ok(Some(Item::Record(record))) if !checkpoint.witnesses.agrees(record.id, record.usn, checkpoint.usn) => {
+                        return Ok(false);
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(LdapFailure::Search { code: 32 | 50, .. }) if self.scope.is_optional(at) => break,
+                    Err(failure) => return Err(failure),
                 }
             }
         }
@@ -233,23 +237,23 @@ impl<'s> Ad<'s> {
             self.list().await?;
         } else if self.schedule.sweep <= now && !self.scope.shows_deleted() {
             self.sweep().await?;
-            self.schedule.sweep = Instant::now() + timers.sweep;
+            self.schedule.sweep = Instant::now() + timers.sweep_every;
         } else {
             self.notifications.take_woken();
             self.catch_up(false).await?;
         }
         // A notification that came meanwhile brings this forward, to the end of a stride.
         let now = Instant::now();
-        self.schedule.poll = now + if self.notifications.take_woken() { STRIDE } else { timers.poll };
+        self.schedule.poll = now + if self.notifications.take_woken() { STRIDE } else { timers.look_every };
         Ok(())
     }
 
     /// Says what of the directory this account cannot see.
     fn state_faults(&mut self) {
         let lacks: Vec<String> = self.scope.contexts.iter().filter(|context| !context.shows_deleted).map(|c| c.dn.to_string()).collect();
-        let sweep_s = self.options.timers.sweep.as_secs();
+        let sweep_s = self.options.timers.sweep_every.as_secs();
         self.outlet.faults.deletions_hidden((!lacks.is_empty()).then(|| (lacks.join(" and "), sweep_s)));
-        let poll_ms = self.options.timers.poll.as_millis();
+        let poll_ms = self.options.timers.look_every.as_millis();
         self.outlet.faults.not_told((!self.notifications.are_in_force()).then_some(poll_ms));
         self.outlet.report_faults();
     }

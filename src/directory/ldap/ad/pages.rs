@@ -1,5 +1,7 @@
 //! Searches by pages: no more than one of them is ever on the way.
 
+use std::time::Duration;
+
 use ldap3::controls::RawControl;
 use ldap3::{LdapResult, Scope};
 
@@ -7,9 +9,8 @@ use super::super::decode;
 use super::super::failure::{LdapFailure, answer};
 use super::super::vitals::Stream;
 use super::super::wire::Wire;
-use super::controls;
 use super::record::Record;
-use std::time::Duration;
+use super::{controls, ranges};
 
 /// What to look for.
 #[derive(Debug, Clone)]
@@ -41,31 +42,50 @@ pub(super) struct Pages {
     paged: bool,
     limit: Duration,
     stream: Option<Stream>,
-    cookie: Vec<u8>,
-    ended: bool,
+    /// The cookie of the next page, empty for the first; none behind the last.
+    cookie: Option<Vec<u8>>,
+    /// Entries of the page of which values are missing.
+    unfinished: Vec<Record>,
+    /// Whether missing values are looked for.
+    whole: bool,
+    /// Whether a page has just ended.
+    turned: bool,
 }
 
 impl Pages {
     /// `limit`: how long the server may be silent.
     pub(super) fn of(query: Query, paged: bool, limit: Duration) -> Self {
-        Self { query, paged, limit, stream: None, cookie: Vec::new(), ended: false }
+        Self { query, paged, limit, stream: None, cookie: Some(Vec::new()), unfinished: Vec::new(), whole: true, turned: false }
+    }
+
+    /// The same, and entries are given with the values that came with them.
+    pub(super) fn as_they_come(query: Query, limit: Duration) -> Self {
+        Self { whole: false, ..Self::of(query, false, limit) }
     }
 
     /// The next item; `None` after the last page's end.
     pub(super) async fn next(&mut self, wire: &mut Wire) -> Result<Option<Item>, LdapFailure> {
         loop {
-            if self.ended {
-                return Ok(None);
-            }
             if self.stream.is_none() {
-                self.stream = Some(self.ask(wire).await?);
+                if let Some(mut record) = self.unfinished.pop() {
+                    // Boxed: it searches by pages too.
+                    if Box::pin(ranges::complete(wire, &mut record, self.limit)).await? {
+                        return Ok(Some(Item::Record(Box::new(record))));
+                    }
+                    continue;
+                }
+                if std::mem::take(&mut self.turned) {
+                    return Ok(Some(Item::PageEnd));
+                }
+                let Some(cookie) = &self.cookie else { return Ok(None) };
+                self.stream = Some(self.ask(wire, cookie).await?);
             }
             let Some(stream) = &mut self.stream else { continue };
             let Some(found) = wire.call(self.query.step, self.limit, stream.next()).await? else {
                 let result = stream.finish().await;
                 self.stream = None;
                 self.turn(&result)?;
-                return Ok(Some(Item::PageEnd));
+                continue;
             };
             if found.is_ref() {
                 return decode::reference(found.0).map(|url| Some(Item::Reference(url))).map_err(LdapFailure::Malformed);
@@ -74,17 +94,19 @@ impl Pages {
                 continue;
             }
             let raw = decode::raw(found.0).map_err(LdapFailure::Malformed)?;
-            if let Some(record) = Record::read(raw).map_err(LdapFailure::Malformed)? {
-                return Ok(Some(Item::Record(Box::new(record))));
+            match Record::read(raw).map_err(LdapFailure::Malformed)? {
+                Some(record) if self.whole && record.ranged.iter().any(|ranged| !ranged.ends) => self.unfinished.push(record),
+                Some(record) => return Ok(Some(Item::Record(Box::new(record)))),
+                None => {}
             }
         }
     }
 
-    async fn ask(&self, wire: &mut Wire) -> Result<Stream, LdapFailure> {
+    async fn ask(&self, wire: &mut Wire, cookie: &[u8]) -> Result<Stream, LdapFailure> {
         let Query { step, base, scope, filter, attributes, controls } = &self.query;
         let mut sent = controls.clone();
         if self.paged {
-            sent.push(controls::paged(&self.cookie));
+            sent.push(controls::paged(cookie));
         }
         let mut handle = wire.handle();
         handle.with_controls(sent);
@@ -97,8 +119,9 @@ impl Pages {
         if result.rc != 0 {
             return Err(LdapFailure::Search { base: self.query.base.clone(), code: result.rc, answer: answer(result) });
         }
-        self.cookie = decode::page_cookie(&result.ctrls).map_err(LdapFailure::Malformed)?.unwrap_or_default();
-        self.ended = self.cookie.is_empty();
+        // RFC 2696 §3: an empty cookie ends it; a server without pages sends none.
+        self.cookie = decode::page_cookie(&result.ctrls).map_err(LdapFailure::Malformed)?.filter(|cookie| !cookie.is_empty());
+        self.turned = true;
         Ok(())
     }
 }

@@ -59,7 +59,7 @@ async fn rest(wire: &mut Wire, id: ObjectId, ranged: &mut Ranged, strict: bool, 
             attributes: vec!["objectGUID".to_owned(), asked],
             controls: vec![controls::show_deleted()],
         };
-        let mut pages = Pages::of(query, false, limit);
+        let mut pages = Pages::as_they_come(query, limit);
         let mut found = None;
         loop {
             match pages.next(wire).await {
@@ -75,7 +75,7 @@ async fn rest(wire: &mut Wire, id: ObjectId, ranged: &mut Ranged, strict: bool, 
         let Some(more) = found.ranged.iter().position(|more| more.name == ranged.name).map(|at| found.ranged.swap_remove(at)) else {
             if first {
                 // By now it is no more than one answer holds.
-                ranged.values = found.attributes.values(&ranged.name).iter().map(|value| value.to_vec()).collect();
+                ranged.values = found.attributes.values(&ranged.name).iter().map(<[u8]>::to_vec).collect();
                 ranged.ends = true;
                 return Ok(Rest::Whole);
             }

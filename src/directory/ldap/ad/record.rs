@@ -1,6 +1,7 @@
 //! An entry as a domain controller sends it, read from the raw structure: ids and SIDs are octets, whatever they look like.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use super::super::decode::{Malformed, RawAttributes};
 use super::metadata;
@@ -98,7 +99,12 @@ impl Record {
 
     /// Whether it was there at this count, and may have had another name then.
     pub(super) fn may_have_moved_since(&self, usn: u64) -> bool {
-        self.created.is_none_or(|created| created <= usn) && self.stamps.is_none_or(|stamps| stamps.named > usn)
+        self.created.is_none_or(|created| created <= usn) && self.named_since(usn)
+    }
+
+    /// Whether it may have got its name since this count, by whichever way.
+    pub(super) fn named_since(&self, usn: u64) -> bool {
+        self.stamps.is_none_or(|stamps| stamps.named > usn)
     }
 
     /// Whether its access rules were changed since this count.
@@ -122,8 +128,12 @@ pub(super) fn guid(octets: &[u8]) -> Option<ObjectId> {
 
 /// The same for a filter (RFC 4515 §3).
 pub(super) fn guid_filter(id: ObjectId) -> String {
-    let octets: String = turned(*id.as_bytes()).iter().map(|octet| format!("\\{octet:02x}")).collect();
-    format!("(objectGUID={octets})")
+    let mut filter = "(objectGUID=".to_owned();
+    for octet in turned(*id.as_bytes()) {
+        // Writing to a string does not fail.
+        let _ = write!(filter, "\\{octet:02x}");
+    }
+    filter + ")"
 }
 
 fn turned(o: [u8; 16]) -> [u8; 16] {

@@ -76,6 +76,11 @@ impl Scope {
         self.parts.iter().any(|part| !part.optional && self.contexts.get(part.context).is_some_and(|context| context.dn != part.top))
     }
 
+    /// Whether the feed is of use without what a context holds.
+    pub(super) fn is_optional(&self, context: usize) -> bool {
+        self.parts.iter().all(|part| part.optional || part.context != context)
+    }
+
     /// Whether deletions are told.
     pub(super) fn shows_deleted(&self) -> bool {
         self.contexts.iter().all(|context| context.shows_deleted)

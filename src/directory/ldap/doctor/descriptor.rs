@@ -23,23 +23,32 @@ pub(super) fn holds(descriptor: &[u8], sids: &[Vec<u8>], right: &[u8; 16]) -> Op
         let entry = acl.get(at..at + size).filter(|_| size >= 8)?;
         at += size;
         // MS-ADTS §5.1.3.3.3: the first entry that says something decides.
-        if let Some(allowed) = says(entry, sids, right)? {
-            return Some(allowed);
+        match says(entry, sids, right)? {
+            Says::Allowed => return Some(true),
+            Says::Denied => return Some(false),
+            Says::Nothing => {}
         }
     }
     Some(false)
 }
 
-/// What an entry says of the right: allowed, denied, or nothing.
-fn says(entry: &[u8], sids: &[Vec<u8>], right: &[u8; 16]) -> Option<Option<bool>> {
+/// What an entry says of a right.
+#[derive(Clone, Copy)]
+enum Says {
+    Allowed,
+    Denied,
+    Nothing,
+}
+
+fn says(entry: &[u8], sids: &[Vec<u8>], right: &[u8; 16]) -> Option<Says> {
     let (kind, flags, mask) = (*entry.first()?, *entry.get(1)?, u32_at(entry, 4)?);
-    let allows = match kind {
-        0 | 5 => true,
-        1 | 6 => false,
-        _ => return Some(None),
+    let said = match kind {
+        0 | 5 => Says::Allowed,
+        1 | 6 => Says::Denied,
+        _ => return Some(Says::Nothing),
     };
     if flags & INHERIT_ONLY != 0 || mask & (CONTROL_ACCESS | GENERIC_ALL) == 0 {
-        return Some(None);
+        return Some(Says::Nothing);
     }
     let mut at = 8;
     if kind >= 5 {
@@ -47,14 +56,15 @@ fn says(entry: &[u8], sids: &[Vec<u8>], right: &[u8; 16]) -> Option<Option<bool>
         at = 12;
         if present & 1 != 0 {
             if entry.get(at..at + 16)? != right {
-                return Some(None);
+                return Some(Says::Nothing);
             }
             at += 16;
         }
         at += if present & 2 != 0 { 16 } else { 0 };
     }
-    let sid = entry.get(at..)?;
-    Some(sids.iter().any(|held| !held.is_empty() && sid.starts_with(held)).then_some(allows))
+    let whose = entry.get(at..)?;
+    let is_of = sids.iter().any(|held| !held.is_empty() && whose.starts_with(held));
+    Some(if is_of { said } else { Says::Nothing })
 }
 
 fn u32_at(octets: &[u8], at: usize) -> Option<u32> {

@@ -16,7 +16,11 @@ use crate::directory::ldap::failure::LdapFailure;
 const SECRETS: [&str; 6] =
     ["userPassword", "SIPIdentityPassword", "sambaNTPassword", "krbPrincipalKey", "ms-Mcs-AdmPwd", "msLAPS-Password"];
 
-/// Whom the account might be able to change: one of each.
+/// How many entries are asked for to find some that are not protected, and how many of each kind are looked at.
+const LOOKED_AT: i32 = 100;
+const EACH: usize = 5;
+
+/// Whom the account might be able to change.
 const EXAMPLES: [&str; 3] = [
     "(objectClass=organizationalUnit)",
     "(|(objectClass=inetOrgPerson)(objectClass=user)(objectClass=person))",
@@ -50,59 +54,61 @@ impl Patient<'_> {
         self.secrets(found).await
     }
 
-    /// The base, and one entry of each kind, other than the account itself.
-    async fn examples(&mut self) -> Result<Vec<String>, LdapFailure> {
+    /// The base, and a few entries of each kind, other than the account itself.
+    async fn examples(&mut self) -> Result<Vec<Vec<String>>, LdapFailure> {
         let base = self.base.to_string();
-        let mut names = vec![base.clone()];
+        let mut kinds = vec![vec![base.clone()]];
         let me = self.me.to_lowercase();
         let account = self.options.bind.account().to_lowercase();
         let login = account.split('@').next().unwrap_or_default().to_owned();
         for filter in EXAMPLES {
-            let asking = Asking { most: 5, attributes: &["sAMAccountName"], ..Asking::default() };
+            // Active Directory protects its administrators (adminCount): they say little about everybody else.
+            let asking = Asking { most: LOOKED_AT, attributes: &["sAMAccountName", "adminCount"], ..Asking::default() };
             let entries = self.ask((&base, Scope::Subtree, filter), asking).await?;
             // An account may write some attributes of its own entry, by default.
-            let other = entries.into_iter().find(|(dn, held)| {
+            let others = entries.into_iter().filter(|(dn, held)| {
                 let named = held.text("sAMAccountName").map(str::to_lowercase).unwrap_or_default();
                 let dn = dn.to_lowercase();
-                dn != account && !me.contains(&dn) && (named.is_empty() || named != login && !me.ends_with(&format!("\\{named}")))
+                let is_me =
+                    dn == account || me.contains(&dn) || !named.is_empty() && (named == login || me.ends_with(&format!("\\{named}")));
+                !is_me && held.text("adminCount").is_none_or(|count| count == "0")
             });
-            names.extend(other.map(|(dn, _)| dn));
+            kinds.push(others.map(|(dn, _)| dn).take(EACH).collect());
         }
-        Ok(names)
+        Ok(kinds)
     }
 
     async fn writes_in_active_directory(&mut self, found: &mut Examined) -> Result<(), LdapFailure> {
-        let names = self.examples().await?;
-        let mut is_clean = true;
-        for name in &names {
-            let attributes = ["allowedAttributesEffective", "allowedChildClassesEffective", "sDRightsEffective"];
-            let query = (name.as_str(), Scope::Base, "(objectClass=*)");
-            for (_, held) in self.ask(query, Asking { attributes: &attributes, ..Asking::default() }).await? {
-                let list = |attribute: &str| held.texts(attribute).map(str::to_owned).collect::<Vec<_>>();
-                let (writes, makes) = (list("allowedAttributesEffective"), list("allowedChildClassesEffective"));
-                let may_grant = held.text("sDRightsEffective").is_some_and(|rights| rights != "0");
-                for (may, what) in [
-                    (!writes.is_empty(), format!("write {} of {name}", some(&writes))),
-                    (!makes.is_empty(), format!("make {} below {name}", some(&makes))),
-                    (may_grant, format!("change who may do what with {name}")),
-                ] {
-                    if may {
-                        is_clean = false;
-                        found.warn("excess", format!("the account may {what}"), TAKE_AWAY);
-                    }
+        let mut rights = Vec::new();
+        let kinds = self.examples().await?;
+        for kind in &kinds {
+            for name in kind {
+                let attributes = ["allowedAttributesEffective", "allowedChildClassesEffective", "sDRightsEffective"];
+                let query = (name.as_str(), Scope::Base, "(objectClass=*)");
+                let entries = self.ask(query, Asking { attributes: &attributes, ..Asking::default() }).await?;
+                let before = rights.len();
+                for (_, held) in entries {
+                    let list = |attribute: &str| held.texts(attribute).map(str::to_owned).collect::<Vec<_>>();
+                    let (writes, makes) = (list("allowedAttributesEffective"), list("allowedChildClassesEffective"));
+                    let may_grant = held.text("sDRightsEffective").is_some_and(|rights| rights != "0");
+                    rights.extend((!writes.is_empty()).then(|| format!("write {} of {name}", some(&writes))));
+                    rights.extend((!makes.is_empty()).then(|| format!("make {} below {name}", some(&makes))));
+                    rights.extend(may_grant.then(|| format!("change who may do what with {name}")));
+                }
+                // One of a kind is enough.
+                if rights.len() > before {
+                    break;
                 }
             }
         }
-        if is_clean {
-            found.ok("excess", format!("nothing may be written ({} entries looked at)", names.len()));
-        }
+        tell(found, &rights, kinds.iter().map(Vec::len).sum());
         Ok(())
     }
 
     /// DS-Replication-Get-Changes-All hands out password hashes, and LAPS passwords. It shows in the domain's security descriptor.
     async fn replication(&mut self, found: &mut Examined) -> Result<(), LdapFailure> {
         let Some(top) = self.dse.texts("defaultNamingContext").next().map(str::to_owned) else { return Ok(()) };
-        let sids: Vec<Vec<u8>> = self.dse.values("tokenGroups").iter().map(|sid| sid.to_vec()).collect();
+        let sids: Vec<Vec<u8>> = self.dse.values("tokenGroups").iter().map(<[u8]>::to_vec).collect();
         let controls = vec![control(DESCRIPTOR_FLAGS.0, Some(DESCRIPTOR_FLAGS.1.to_vec()))];
         let query = (top.as_str(), Scope::Base, "(objectClass=*)");
         let entries = self.ask(query, Asking { attributes: &["nTSecurityDescriptor"], controls, ..Asking::default() }).await?;
@@ -126,33 +132,35 @@ impl Patient<'_> {
     /// 389 Directory Server says what an account may do, if the account asks for itself.
     async fn effective_rights(&mut self, found: &mut Examined) -> Result<(), LdapFailure> {
         let me = self.me.replacen("dn: ", "dn:", 1);
-        let names = self.examples().await?;
-        let mut is_clean = true;
+        let mut rights = Vec::new();
         let mut is_told = false;
-        for name in &names {
-            let controls = vec![control(EFFECTIVE_RIGHTS, Some(me.clone().into_bytes()))];
-            let attributes = ["cn", "mail", "telephoneNumber", "userPassword", "aci", "member", "dialcastSetting"];
-            let query = (name.as_str(), Scope::Base, "(objectClass=*)");
-            for (_, held) in self.ask(query, Asking { attributes: &attributes, controls, ..Asking::default() }).await? {
-                is_told |= held.has("entryLevelRights");
-                // `v` is to see it.
-                let entry = held.text("entryLevelRights").unwrap_or("none");
-                let may: Vec<String> = [('a', "add entries below"), ('d', "delete"), ('n', "rename")]
-                    .iter()
-                    .filter(|(letter, _)| entry != "none" && entry.contains(*letter))
-                    .map(|(_, what)| (*what).to_owned())
-                    .collect();
-                let writes = written(held.text("attributeLevelRights").unwrap_or_default());
-                let writes = (!writes.is_empty()).then(|| format!("write {} of", some(&writes)));
-                for what in may.into_iter().chain(writes) {
-                    is_clean = false;
-                    found.warn("excess", format!("the account may {what} {name}"), TAKE_AWAY);
+        let kinds = self.examples().await?;
+        for kind in &kinds {
+            for name in kind {
+                let controls = vec![control(EFFECTIVE_RIGHTS, Some(me.clone().into_bytes()))];
+                let attributes = ["cn", "mail", "telephoneNumber", "userPassword", "aci", "member", "dialcastSetting"];
+                let query = (name.as_str(), Scope::Base, "(objectClass=*)");
+                let entries = self.ask(query, Asking { attributes: &attributes, controls, ..Asking::default() }).await?;
+                let before = rights.len();
+                for (_, held) in entries {
+                    is_told |= held.has("entryLevelRights");
+                    // `v` is to see it.
+                    let entry = held.text("entryLevelRights").filter(|letters| *letters != "none").unwrap_or_default();
+                    for (letter, what) in [('a', "add entries below"), ('d', "delete"), ('n', "rename")] {
+                        rights.extend(entry.contains(letter).then(|| format!("{what} {name}")));
+                    }
+                    let writes = written(held.text("attributeLevelRights").unwrap_or_default());
+                    rights.extend((!writes.is_empty()).then(|| format!("write {} of {name}", some(&writes))));
+                }
+                // One of a kind is enough.
+                if rights.len() > before {
+                    break;
                 }
             }
         }
-        if is_clean && is_told {
-            found.ok("excess", format!("nothing may be written ({} entries looked at)", names.len()));
-        } else if is_clean {
+        if is_told {
+            tell(found, &rights, kinds.iter().map(Vec::len).sum());
+        } else {
             found.note("excess", "the server does not tell what the account could write", "look at the aci attributes that name it");
         }
         Ok(())
@@ -170,6 +178,14 @@ impl Patient<'_> {
                 readable.push(name.to_owned());
             }
         }
+        let log = self.dse.texts("changelog").next().map(str::to_owned);
+        if let Some(log) = log {
+            let asking = Asking { most: 1, attributes: &["changes"], names_only: true, ..Asking::default() };
+            let entries = self.ask((&log, Scope::Subtree, "(changes=*)"), asking).await?;
+            if entries.iter().any(|(_, held)| held.has("changes")) {
+                readable.push(format!("`changes` of {log}, with every changed password (as a hash)"));
+            }
+        }
         let needed = self.wants.passwords;
         let is_needed = |name: &String| needed && name == "SIPIdentityPassword";
         let excess: Vec<String> = readable.iter().filter(|name| !is_needed(name)).cloned().collect();
@@ -181,7 +197,7 @@ impl Patient<'_> {
         } else {
             found.warn("excess", format!("the account can read {}", excess.join(", ")), TAKE_AWAY);
         }
-        if needed && !readable.iter().any(|name| is_needed(name)) {
+        if needed && !readable.iter().any(is_needed) {
             found.note(
                 "read",
                 "no SIPIdentityPassword can be read, from which digest would take users' secrets",
@@ -189,6 +205,16 @@ impl Patient<'_> {
             );
         }
         Ok(())
+    }
+}
+
+/// Tells of rights to write, or that there are none.
+fn tell(found: &mut Examined, rights: &[String], entries: usize) {
+    for right in rights {
+        found.warn("excess", format!("the account may {right}"), TAKE_AWAY);
+    }
+    if rights.is_empty() {
+        found.ok("excess", format!("nothing may be written ({entries} entries looked at)"));
     }
 }
 

@@ -71,7 +71,7 @@ fn dns(found: &mut Examined, located: &Located) {
     for lookup in &located.lookups {
         match &lookup.found {
             Ok(records) if records.is_empty() => {
-                found.note("dns", format!("{} has no SRV records", lookup.name), "none is needed if others have")
+                found.note("dns", format!("{} has no SRV records", lookup.name), "none is needed if others have");
             }
             Ok(records) => found.ok("dns", format!("{}: {}", lookup.name, records.join(", "))),
             Err(why) => found.warn("dns", why.clone(), "check the name servers in /etc/resolv.conf, or set directory.nameservers"),

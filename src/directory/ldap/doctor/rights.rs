@@ -8,6 +8,7 @@ use crate::directory::examine::Examined;
 use crate::directory::ldap::connect::Asking;
 use crate::directory::ldap::dialect::Dialect;
 use crate::directory::ldap::failure::{LdapFailure, answer};
+use crate::directory::ldap::syncrepl::complete;
 use crate::model::{Attributes, Kind};
 
 /// How many users and groups are looked at.
@@ -165,7 +166,10 @@ impl Patient<'_> {
         let asking = Asking { attributes: &["contextCSN", "entryUUID"], ..Asking::default() };
         let entries = self.ask((&context, Scope::Base, "(objectClass=*)"), asking).await?;
         let has = |name: &str| entries.iter().any(|(_, attributes)| attributes.has(name));
-        if has("contextCSN") {
+        let base = self.base.to_string();
+        if let Err(failure) = complete::check(&mut self.wire, self.options.timers.connect, &context, &base).await {
+            found.fail("read", failure.what(), failure.remedy());
+        } else if has("contextCSN") {
             found.ok("read", format!("contextCSN of {context}: the overlay syncprov keeps it"));
         } else {
             found.warn(

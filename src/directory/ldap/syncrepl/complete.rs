@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Fails when there is an entry below the base that is newer than the server's contextCSN. Where the account may not read
 /// what this needs, or the server cannot answer it in time, nothing is said against the list.
-pub(super) async fn check(wire: &mut Wire, limit: Duration, context: &str, base: &str) -> Result<(), LdapFailure> {
+pub(in crate::directory::ldap) async fn check(wire: &mut Wire, limit: Duration, context: &str, base: &str) -> Result<(), LdapFailure> {
     let mut found = None;
     for round in 0..ROUNDS {
         if round > 0 {

@@ -101,12 +101,14 @@ impl Syncrepl<'_> {
         for (id, version) in listed {
             match self.outlet.ledger.standing(id, version) {
                 Standing::Same | Standing::Unprimed => self.outlet.event(Event::InitKeep(id)),
+                // It came back, and perhaps what hung below it: the ledger has that still, and the receiver has not.
+                Standing::Stale if self.outlet.swept && !self.outlet.ledger.knows(id) => return Err(End::Relist),
                 Standing::Stale => left_out.push(id),
             }
             self.make_room().await?;
         }
         if left_out.len() > LEFT_OUT_MAX {
-            return Err(End::CookieRefused);
+            return Err(End::Relist);
         }
         for found in self.entries(&left_out, link).await? {
             self.put(found, link).await?;

@@ -20,6 +20,9 @@ use crate::directory::ldap::wire::Wire;
 use crate::directory::{Cookie, LdapOptions, Timers};
 use crate::model::{Dn, ObjectId};
 
+/// How often everything is compared, where nothing else is said: these servers tell all that they know.
+const COMPARE_EVERY: Duration = Duration::from_secs(3600);
+
 /// A connection and the search on it.
 pub(super) struct Link {
     pub(super) wire: Wire,
@@ -73,7 +76,7 @@ impl Link {
         let name = base.to_string();
         let starting = handle.streaming_search(&name, Scope::Subtree, "(objectClass=*)", attributes.clone());
         let stream = wire.call("the search", limit, starting).await?;
-        let listing = Listing::new(name, flavour.identity(), false, options.timers.refresh_stall);
+        let listing = Listing::new(name, flavour.identity(), false, &options.timers);
         Ok(Self {
             wire,
             stream,
@@ -94,7 +97,7 @@ impl Link {
 
     /// The roll calls beside the search.
     pub(super) fn roll(&self, timers: &Timers) -> Roll {
-        Roll::new(self.listing.clone(), self.names(), timers)
+        Roll::new(self.listing.clone(), self.names(), timers, COMPARE_EVERY)
     }
 
     /// What an ordinary search asks for: the same, and the id.

@@ -1,7 +1,7 @@
 //! RFC 4533 refreshAndPersist, as OpenLDAP and as 389 Directory Server do it.
 
 mod changelog;
-mod complete;
+pub(super) mod complete;
 mod envelope;
 mod fill;
 mod link;

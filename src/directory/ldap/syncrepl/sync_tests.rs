@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::directory::ldap::identity::Version;
 use crate::model::{Attributes, ObjectId};
 
 fn id(n: u8) -> ObjectId {
@@ -13,7 +14,7 @@ fn entry(state: State, n: u8, dn: &str, cookie: Option<&str>) -> Message {
     let dn = dn.parse::<Dn>().map_err(|error| (dn.to_owned(), error.to_string()));
     Message::Entry(SyncEntry {
         state,
-        found: Found { id: id(n), dn, attributes: Attributes::new(), version: u64::from(n), has_below: Some(false) },
+        found: Found { id: id(n), dn, attributes: Attributes::new(), version: Version::default(), has_below: Some(false) },
         cookie: cookie.map(Into::into),
     })
 }
