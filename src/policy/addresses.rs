@@ -1,6 +1,7 @@
 //! Who has which address of record, and what was published there.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use super::told::Told;
 use crate::model::{Aor, ObjectId};
@@ -10,17 +11,23 @@ use crate::model::{Aor, ObjectId};
 /// that is in use: whoever has left keeps nobody from the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Claim {
-    is_disabled: bool,
-    created: i64,
+    /// The age, counted from one; disabled accounts behind all others.
+    rank: NonZeroU64,
     pub(crate) user: ObjectId,
 }
 
 impl Claim {
     /// A claim by an entry that was made then, in milliseconds since 1970, where the directory says.
     pub(crate) fn new(user: ObjectId, created: Option<i64>, is_disabled: bool) -> Self {
-        Self { is_disabled, created: created.unwrap_or(i64::MAX), user }
+        // Whoever was made before 1970 is as old as can be.
+        let age = created.map_or(AGE_UNKNOWN, |created| u64::try_from(created).unwrap_or(0));
+        let rank = age.min(AGE_UNKNOWN) + if is_disabled { AGE_UNKNOWN } else { 0 };
+        Self { rank: NonZeroU64::MIN.saturating_add(rank), user }
     }
 }
+
+/// No entry is so young.
+const AGE_UNKNOWN: u64 = u64::MAX >> 1;
 
 /// All claims, and what was told of each address last.
 ///
@@ -28,6 +35,14 @@ impl Claim {
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     by_aor: BTreeMap<Aor, Address>,
+}
+
+/// The first that is heard of an address.
+#[derive(Debug)]
+pub(crate) struct First {
+    pub(crate) aor: Aor,
+    pub(crate) claim: Claim,
+    pub(crate) told: Option<Told>,
 }
 
 /// Who has an address, who else claims it, and what was told of it.
@@ -82,17 +97,20 @@ impl Addresses {
         self.by_aor.is_empty()
     }
 
-    /// Takes the first claims of all, and gives their addresses.
-    pub(crate) fn fill(&mut self, mut claims: Vec<(Aor, Claim)>) -> Vec<Aor> {
-        claims.sort_unstable();
+    /// Takes the first claims of all, each with what is to be told if nobody else has one. Gives the addresses of which nothing was told.
+    pub(crate) fn fill(&mut self, mut claims: Vec<First>) -> Vec<Aor> {
+        claims.sort_unstable_by(|one, other| (&one.aor, one.claim).cmp(&(&other.aor, other.claim)));
         let mut all: Vec<(Aor, Address)> = Vec::with_capacity(claims.len());
-        for (aor, claim) in claims {
+        for First { aor, claim, told } in claims {
             match all.last_mut() {
-                Some((last, address)) if *last == aor => address.claim(claim),
-                _ => all.push((aor, Address { owner: Some(claim), ..Address::default() })),
+                Some((last, address)) if *last == aor => {
+                    address.claim(claim);
+                    address.told = None;
+                }
+                _ => all.push((aor, Address { owner: Some(claim), others: None, told })),
             }
         }
-        let touched = all.iter().map(|(aor, _)| aor.clone()).collect();
+        let touched = all.iter().filter(|(_, address)| address.told.is_none()).map(|(aor, _)| aor.clone()).collect();
         self.by_aor = all.into_iter().collect();
         touched
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::addresses::{Addresses, Claim};
+use super::addresses::{Addresses, Claim, First};
 use super::candidates::{ByContainer, Candidate, by_container};
 use super::catalogue::Setting;
 use super::device::Devices;
@@ -119,7 +119,7 @@ struct Round {
     /// Users as they are now.
     users: Vec<(ObjectId, User)>,
     /// The first claims of all, when there were none before.
-    claims: Option<Vec<(Aor, Claim)>>,
+    claims: Option<Vec<First>>,
     /// How many of those that are to come later have their settings of before at hand.
     befores: usize,
     /// The settings of some of the users, at hand for whoever asks next.
@@ -188,13 +188,26 @@ impl Engine {
         self.examine_all(&candidates, &Stale::default(), &mut before, &mut round);
         drop(before);
         // In the order of their ids they fill the map's nodes.
-        self.users = std::mem::take(&mut round.users).into_iter().collect();
+        let users = std::mem::take(&mut round.users);
+        let mut told = VecDeque::new();
         match round.claims.take() {
-            Some(claims) => round.touched = self.addresses.fill(claims),
+            Some(claims) => {
+                round.touched = self.addresses.fill(claims);
+                let contested: HashSet<&Aor> = round.touched.iter().collect();
+                let is_told =
+                    |user: &User| user.standing == Standing::Published && user.aor.as_ref().is_some_and(|aor| !contested.contains(aor));
+                told.extend(users.iter().filter(|(_, user)| is_told(user)).map(|(id, _)| Later { user: *id, before: None }));
+            }
             None => round.touched.extend(self.addresses.unclaimed()),
         }
-        let outcome = self.settle(&mut round);
-        Outcome { answers: self.answer_all_again(), ..outcome }
+        self.users = users.into_iter().collect();
+        let mut outcome = self.settle(&mut round);
+        if !outcome.later.is_empty() {
+            told.append(&mut outcome.later);
+            let container = |later: &Later| self.users.get(&later.user).map(|user| user.shared.container);
+            told.make_contiguous().sort_by_cached_key(|later| (container(later), later.user));
+        }
+        Outcome { later: told, answers: self.answer_all_again(), ..outcome }
     }
 
     /// The next of those who are to come later; `None` when there are none left.
@@ -366,7 +379,7 @@ impl Engine {
     }
 
     /// Resolves a user on top of the shared set.
-    fn examine(&mut self, object: &Object, chain: &Chain, held: &mut Held, old: Option<User>, round: &mut Round) {
+    fn examine(&mut self, object: &Arc<Object>, chain: &Chain, held: &mut Held, old: Option<User>, round: &mut Round) {
         round.examined += 1;
         let id = object.id;
         let personal = Personal {
@@ -404,16 +417,24 @@ impl Engine {
         let is_disabled = is_disabled(&object.attributes);
         let mut has_registrar = false;
         if let Some(aor) = &own.aor {
+            let resolved = Resolved { user: id, aor: aor.clone(), shared: Arc::clone(&shared), own: own.decisions.into() };
+            has_registrar = resolved.get(Setting::SIP_REGISTRAR).is_some();
             let claim = Claim::new(id, created(&object.attributes), is_disabled);
             match &mut round.claims {
-                Some(claims) => claims.push((aor.clone(), claim)),
+                Some(claims) => {
+                    // Nearly everybody is published at the only address that nobody else has.
+                    let is_plain = has_registrar && !is_disabled && self.sources.policies(id).is_empty();
+                    let told = is_plain.then(|| Told::Plain { shared: Arc::clone(&shared), entry: Arc::clone(object) });
+                    if told.is_some() {
+                        standing = Standing::Published;
+                    }
+                    claims.push(First { aor: aor.clone(), claim, told });
+                }
                 None => {
                     self.addresses.claim(aor, claim);
                     round.touched.push(aor.clone());
                 }
             }
-            let resolved = Resolved { user: id, aor: aor.clone(), shared: Arc::clone(&shared), own: own.decisions.into() };
-            has_registrar = resolved.get(Setting::SIP_REGISTRAR).is_some();
             if round.resolved.len() < AT_HAND_MAX {
                 round.resolved.insert(id, Arc::new(resolved));
             }

@@ -305,8 +305,8 @@ impl<'a, W: Witness> Fold<'a, W> {
     fn finish(self, sharers: &Sharers<'_>, slots: Vec<Slot>) -> ResolvedSet {
         let mut enforced = Vec::new();
         let mut spread = Vec::new();
-        let mut decisions: Vec<Option<Decision>> = Vec::with_capacity(slots.len());
-        for (setting, slot) in Setting::all().zip(slots) {
+        let mut decisions: Vec<Option<Arc<Decision>>> = Vec::with_capacity(slots.len());
+        for ((setting, slot), built_in) in Setting::all().zip(slots).zip(built_in_decisions()) {
             let Slot { mut decision, enforced: is_enforced } = slot;
             if is_enforced.is_some() {
                 enforced.push(setting);
@@ -316,7 +316,8 @@ impl<'a, W: Witness> Fold<'a, W> {
             {
                 spread.push(setting);
             }
-            decisions.push(decision);
+            decisions
+                .push(decision.map(|decision| built_in.clone().filter(|same| **same == decision).unwrap_or_else(|| Arc::new(decision))));
         }
         ResolvedSet {
             container: sharers.container,
@@ -368,6 +369,13 @@ pub(crate) fn admits(policy: &PolicyObject, sources: &Sources, groups: &[ObjectI
 
 fn default_values(setting: Setting) -> Vec<Value> {
     built_in().get(setting.index()).and_then(|slot| slot.decision.as_ref()).map(|d| d.values.to_vec()).unwrap_or_default()
+}
+
+/// The built-in decisions, shared by all sets.
+fn built_in_decisions() -> &'static [Option<Arc<Decision>>] {
+    static DECISIONS: LazyLock<Vec<Option<Arc<Decision>>>> =
+        LazyLock::new(|| built_in().iter().map(|slot| slot.decision.clone().map(Arc::new)).collect());
+    &DECISIONS
 }
 
 /// The lowest layer, by [`Setting::index`].

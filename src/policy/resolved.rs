@@ -44,8 +44,8 @@ pub struct ResolvedSet {
     pub(crate) groups: Box<[ObjectId]>,
     /// Where their endpoints are.
     pub(crate) spot: Spot,
-    /// By [`Setting::index`]; without values where nothing is set, or where the last word is an empty list.
-    pub(crate) decisions: Box<[Option<Decision>]>,
+    /// By [`Setting::index`]; what is built in is there once for all sets. Without values where nothing is set, or where the last word is an empty list.
+    pub(crate) decisions: Box<[Option<Arc<Decision>>]>,
     /// Settings that the user's own layer must not change, sorted.
     pub(crate) enforced: Box<[Setting]>,
     /// Server lists in which servers of one priority share users: each user has an order of its own.
@@ -93,7 +93,7 @@ impl ResolvedSet {
         let mut slots = vec![None; Setting::COUNT].into_boxed_slice();
         for (setting, decision) in decisions {
             if let Some(slot) = slots.get_mut(setting.index()) {
-                *slot = Some(decision);
+                *slot = Some(Arc::new(decision));
             }
         }
         Self {
@@ -117,13 +117,13 @@ impl ResolvedSet {
     pub fn iter(&self) -> impl Iterator<Item = (Setting, &Decision)> {
         Setting::all()
             .zip(&self.decisions)
-            .filter_map(|(setting, slot)| Some((setting, slot.as_ref()?)))
+            .filter_map(|(setting, slot)| Some((setting, slot.as_deref()?)))
             .filter(|(_, d)| !d.values.is_empty())
     }
 
     /// As [`ResolvedSet::get`], and also a decision that there is to be no value.
     pub(crate) fn slot(&self, setting: Setting) -> Option<&Decision> {
-        self.decisions.get(setting.index())?.as_ref()
+        self.decisions.get(setting.index())?.as_deref()
     }
 }
 

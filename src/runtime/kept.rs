@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::credentials;
 use crate::document::{Document, Renderer, profile};
-use crate::model::{Aor, ObjectId, Secret};
-use crate::policy::{Answer, Guard, Had, Loss, Resolved, Resource, Spot};
+use crate::model::{Aor, ObjectId, Resource, Secret, Spot};
+use crate::policy::{Answer, Guard, Had, Loss, Resolved};
 
 /// What is kept of one address.
 #[derive(Debug, Clone)]
