@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Needs Debian's package `389-ds-base` (with `python3-lib389`), `ldap-utils`, and root. Plugins that are on: Content
-//! Synchronization, Retro Changelog (with nsUniqueId), MemberOf, USN. The first test of a machine prepares a server in ten seconds;
+//! Synchronization, Retro Changelog (with the entries' ids), `MemberOf`, USN. The first test of a machine prepares a server in ten seconds;
 //! every other copies it. All helpers panic with the tool's own words when they fail.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
@@ -106,7 +106,9 @@ impl Ds389 {
         run(Command::new("cp").arg("-a").arg(template.join(".")).arg(dir.path()), "");
         let (port, secure_port) = (free_port(), free_port());
         let server = Self { dir, port, secure_port, child: None, network: None, _turn: turn };
-        let (from, to) = (template.display().to_string(), server.dir.path().display().to_string());
+        // The files name the folder in which they were made.
+        let from = fs::read_to_string(template.join("made-in")).unwrap();
+        let to = server.dir.path().display().to_string();
         for name in ["dse.ldif", "pkcs11.txt"] {
             let path = server.conf().join(name);
             let text = fs::read_to_string(&path).unwrap().replace("\n ", "").replace(&from, &to);
@@ -356,15 +358,21 @@ fn template() -> PathBuf {
         source.hash(&mut of);
     }
     let template = PathBuf::from(format!("/tmp/dialcast-389ds-template-{:016x}", of.finish()));
-    let lock = File::create(template.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    if !template.join("ready").exists() {
-        let _ = fs::remove_dir_all(&template);
-        prepare(&template);
-        File::create(template.join("ready")).unwrap();
+    let _one = PREPARING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !template.exists() {
+        // Another process may do the same at the same time: whoever is first to rename wins.
+        let made = tempfile::Builder::new().prefix("dialcast-389ds-made-").tempdir_in("/tmp").unwrap().keep();
+        fs::set_permissions(&made, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        prepare(&made);
+        fs::write(made.join("made-in"), made.display().to_string()).unwrap();
+        if fs::rename(&made, &template).is_err() {
+            fs::remove_dir_all(&made).unwrap();
+        }
     }
     template
 }
+
+static PREPARING: Mutex<()> = Mutex::new(());
 
 /// Makes a server as Debian's tools do it, without systemd.
 fn prepare(dir: &Path) {

@@ -314,8 +314,11 @@ async fn connection(stream: TcpStream, state: Arc<Mutex<State>>, news: watch::Re
         buffer.extend_from_slice(&chunk[..length]);
         while let Some(request) = ber::take(&mut buffer) {
             match request.operation.id {
-                0 if !send(&out, &ber::message(&request.id, &ber::result(0x61, 0), &[])).await => return,
-                0 => {}
+                0 => {
+                    if !send(&out, &ber::message(&request.id, &ber::result(0x61, 0), &[])).await {
+                        return;
+                    }
+                }
                 3 => {
                     let search = Search::read(&request);
                     if search.follows() {
@@ -340,8 +343,9 @@ struct Search {
     scope: u8,
     filter: StructureTag,
     wanted: BTreeSet<String>,
-    /// RFC 4533, with the cookie.
-    sync: Option<Option<String>>,
+    /// RFC 4533; and the cookie.
+    sync: bool,
+    cookie: Option<String>,
     persistent: bool,
 }
 
@@ -350,8 +354,9 @@ impl Search {
         let PL::C(parts) = &request.operation.payload else { panic!("a search without parts") };
         let wanted = ber::list(&parts[7]).iter().map(|name| ber::text(name).to_lowercase()).collect();
         let control = |oid: &str| request.controls.iter().find(|(name, _)| name == oid).map(|(_, value)| value.clone());
-        let sync = control("1.3.6.1.4.1.4203.1.9.1.1").map(|value| {
-            let (_, value) = ldap3::asn1::parse_tag(&value).unwrap();
+        let sync = control("1.3.6.1.4.1.4203.1.9.1.1");
+        let cookie = sync.as_ref().and_then(|value| {
+            let (_, value) = ldap3::asn1::parse_tag(value).unwrap();
             ber::list(&value).iter().find(|part| part.id == 4).map(ber::text)
         });
         Self {
@@ -360,13 +365,14 @@ impl Search {
             scope: ber::octets(&parts[1])[0],
             filter: parts[6].clone(),
             wanted,
-            sync,
+            sync: sync.is_some(),
+            cookie,
             persistent: control("2.16.840.1.113730.3.4.3").is_some(),
         }
     }
 
     fn follows(&self) -> bool {
-        self.sync.is_some() || self.persistent
+        self.sync || self.persistent
     }
 
     fn done(&self, code: u8) -> Vec<u8> {
@@ -426,7 +432,7 @@ impl Search {
 
     /// The refresh of RFC 4533; nothing when the cookie is refused.
     fn refresh(&self, state: &State) -> Result<Vec<u8>, u8> {
-        let cookie = self.sync.clone().flatten();
+        let cookie = self.cookie.clone();
         let mut out = Vec::new();
         let now = state.cookie(state.last());
         let add = |out: &mut Vec<u8>, number: Number, dn: &str, attributes: &Attributes| {
@@ -517,7 +523,7 @@ impl Search {
 async fn follow(search: Search, state: Arc<Mutex<State>>, out: Out, mut news: watch::Receiver<u64>) {
     let (first, mut at) = {
         let state = state.lock().unwrap();
-        let first = if search.sync.is_some() { search.refresh(&state) } else { Ok(Vec::new()) };
+        let first = if search.sync { search.refresh(&state) } else { Ok(Vec::new()) };
         (first, state.live.len())
     };
     match first {
