@@ -6,7 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dialcast::config::Flags;
-use dialcast::runtime::{self, plan::What, schema::SchemaArgs, subscribe::SubscribeArgs};
+use dialcast::runtime::{
+    self,
+    plan::{Telling, What},
+    schema::SchemaArgs,
+    subscribe::SubscribeArgs,
+};
 
 /// Keeps every phone configured from the layout of the directory.
 #[derive(Debug, Parser)]
@@ -152,6 +157,9 @@ struct PlanArgs {
     /// Write each document that would be pushed into this folder, its exact octets
     #[arg(long, value_name = "DIR")]
     documents: Option<PathBuf>,
+    /// Tell only of what phones subscribe to now, as the running daemon of this --config or --state says
+    #[arg(long)]
+    subscribed: bool,
 }
 
 const PLAN_EXAMPLES: &str = "\
@@ -159,6 +167,9 @@ Examples:
   dialcast plan move ou=Sales,ou=Berlin,dc=corp,dc=example --to ou=Lisbon,dc=corp,dc=example
   dialcast plan delete uid=anna,ou=Sales,ou=Berlin,dc=corp,dc=example --json
   dialcast plan -f change.ldif --config /etc/dialcast/dialcast.toml --documents /tmp/predicted
+  dialcast plan -f change.ldif --config /etc/dialcast/dialcast.toml --subscribed
+
+Where a daemon of this configuration runs, it is asked who subscribes now, from where, and phones are counted.
 
 Exit codes: 0 no phone would be told anything, 2 some would, or it would be held, 1 failed (the server would refuse the change, for one).";
 const WATCH_EXAMPLES: &str = "\
@@ -271,7 +282,7 @@ fn main() -> ExitCode {
 }
 
 fn plan(change: Option<PlanChange>, file: Option<PathBuf>, args: PlanArgs, json: bool) -> Result<ExitCode, runtime::Failed> {
-    let (what, PlanArgs { source, state, documents }) = match (change, file) {
+    let (what, PlanArgs { source, state, documents, subscribed }) = match (change, file) {
         (Some(PlanChange::Move { dn, to, args }), _) => (What::Move { dn, to }, args),
         (Some(PlanChange::Delete { dn, args }), _) => (What::Delete { dn }, args),
         (None, Some(file)) => (What::File(file), args),
@@ -280,5 +291,6 @@ fn plan(change: Option<PlanChange>, file: Option<PathBuf>, args: PlanArgs, json:
             Cli::command().error(clap::error::ErrorKind::MissingRequiredArgument, missing).exit()
         }
     };
-    runtime::plan::run(&Flags { state, ..source.flags() }, &what, documents.as_deref(), json)
+    let telling = Telling { documents: documents.as_deref(), subscribed, json };
+    runtime::plan::run(&Flags { state, ..source.flags() }, &what, telling)
 }

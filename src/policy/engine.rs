@@ -15,8 +15,9 @@ use super::impact;
 use super::layers::{Chain, Layer};
 use super::network::Network;
 use super::object::HeldFault;
-use super::outcome::{Later, Outcome, UserChange, Withholding};
+use super::outcome::{Later, Outcome, UserChange, Withholding, withhold};
 use super::personal::{Orders, Personal};
+use super::reach::Reach;
 use super::relevant::{Direct, Relevant};
 use super::resolve::{Sharers, shared};
 use super::resolved::{Resolved, ResolvedSet, Want};
@@ -58,6 +59,8 @@ pub struct Engine {
     pub(super) seeking: BTreeMap<ObjectId, Box<[Arc<str>]>>,
     /// Users whose own lines have filters: any membership may concern them.
     filtering: BTreeSet<ObjectId>,
+    /// Whom the last update could affect anywhere, where somebody asked for it to be noted.
+    pub(super) reach: Option<Reach>,
     /// Counts loads and updates: a set is decided at most once in each.
     round: u64,
 }
@@ -146,6 +149,7 @@ impl Engine {
             addresses: Addresses::default(),
             seeking: BTreeMap::new(),
             filtering: BTreeSet::new(),
+            reach: None,
             round: 0,
         }
     }
@@ -244,7 +248,7 @@ impl Engine {
         let mut possible = std::mem::take(&mut impact.possible);
         let stale = self.stale(&impact, &mut possible);
         let mut looked_at: HashSet<ObjectId> = HashSet::new();
-        if !self.wanted.is_empty() {
+        if self.looks_at_places() {
             looked_at.extend(possible.iter().chain(&impact.certain));
         }
         possible.retain(|id| !impact.certain.contains(id));
@@ -270,6 +274,7 @@ impl Engine {
         round.touched.sort_unstable();
         round.touched.dedup();
         let affected = self.affected(&impact, &stale, &looked_at, &round.touched);
+        self.note_reach(&impact, &stale, looked_at, &round.touched);
         let mut outcome = self.settle(&mut round);
         for Later { user, before } in std::mem::take(&mut outcome.later) {
             let before = before.and_then(|before| before.settings(&self.config.identity));
@@ -577,24 +582,4 @@ pub(super) fn resolve(engine: &Engine, id: ObjectId, orders: &mut Orders) -> Opt
     };
     let own = personal.decide(orders, &mut Silent);
     Some(Arc::new(Resolved { user: id, aor: own.aor?, shared: Arc::clone(&user.shared), own: own.decisions.into() }))
-}
-
-/// Notes that a user's document is withheld, for want of a registrar or because the address is another's, and tells it if
-/// that is new.
-fn withhold(
-    users: &mut BTreeMap<ObjectId, User>,
-    id: ObjectId,
-    owner: Option<ObjectId>,
-    before: impl FnOnce() -> Option<Arc<Resolved>>,
-) -> Option<UserChange> {
-    let user = users.get_mut(&id)?;
-    // As the user's own entry writes it.
-    let aor = user.aor.clone()?;
-    let why = match owner {
-        Some(owner) => Withholding::AddressTaken { aor, owner },
-        None => Withholding::NoRegistrar { aor },
-    };
-    let standing = Standing::Withheld(Box::new(why.clone()));
-    let is_news = std::mem::replace(&mut user.standing, standing.clone()) != standing;
-    is_news.then(|| UserChange::Withheld { user: id, why, before: before() })
 }
