@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::daemon::{ask, json, text};
+use crate::common::daemon::{Daemon, ask, json, text};
 use crate::common::organisation::unit;
 use crate::common::shared;
 use crate::places::{NETWORK, World, directory, subnet};
@@ -251,4 +251,89 @@ fn others(world: &World, config: &Path, file: &Path) {
     ]);
     assert_eq!(sample.status.code(), Some(1));
     assert!(text(&sample.stderr).contains("serves ldap://"), "{}", text(&sample.stderr));
+}
+
+/// A forest: its sites have policies that name them by keywords.
+fn forest() -> String {
+    let top = "DC=corp,DC=example";
+    let configuration = format!("CN=Configuration,{top}");
+    let mut ldif = format!(
+        "dn: {top}\nobjectClass: domainDNS\nobjectClass: dialcastPolicy\ndc: corp\ndialcastSetting: sip.registrar = 10 0 sips:reg.corp.example\n\n\
+         dn: CN=anna,{top}\nobjectClass: user\ncn: anna\nmail: anna@corp.example\n\ndn: {configuration}\nobjectClass: configuration\n"
+    );
+    for (dn, class, rest) in [
+        ("CN=Sites", "sitesContainer", ""),
+        ("CN=Berlin,CN=Sites", "site", "cn: Berlin\n"),
+        ("CN=Rome,CN=Sites", "site", "cn: Rome\n"),
+        ("CN=Subnets,CN=Sites", "subnetContainer", ""),
+        (
+            "CN=127.0.4.0/24,CN=Subnets,CN=Sites",
+            "subnet",
+            "cn: 127.0.4.0/24\nsiteObject: CN=Berlin,CN=Sites,CN=Configuration,DC=corp,DC=example\n",
+        ),
+        ("CN=Services", "container", ""),
+        ("CN=Dialcast,CN=Services", "container", ""),
+        (
+            "CN=Berlin,CN=Dialcast,CN=Services",
+            "serviceConnectionPoint",
+            "cn: Berlin\nkeywords: dialcast-policy/1\nkeywords: dialcast-site:Berlin\nserviceBindingInformation: net.stun = 10 0 stun:ber.corp.example\n",
+        ),
+    ] {
+        ldif += &format!("\ndn: {dn},{configuration}\nobjectClass: {class}\n{rest}");
+    }
+    ldif
+}
+
+/// The map of addresses stays as it is, and what is there does not. The phone is this program's own.
+#[test]
+fn a_policy_that_names_its_site_is_predicted() {
+    let _shared = shared();
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("forest.ldif");
+    std::fs::write(&file, forest()).unwrap();
+    let url = format!("ldif:{}", file.display());
+    let config = dir.path().join("dialcast.toml");
+    std::fs::write(&config, format!("[directory]\nurl = \"{url}\"\n")).unwrap();
+    let change = dir.path().join("change.ldif");
+    std::fs::write(
+        &change,
+        "dn: CN=Berlin,CN=Dialcast,CN=Services,CN=Configuration,DC=corp,DC=example\nchangetype: modify\nreplace: serviceBindingInformation\n\
+         serviceBindingInformation: net.stun = 10 0 stun:ber2.corp.example\n",
+    )
+    .unwrap();
+    let documents = dir.path().join("documents");
+    let arguments = ["plan", "-f", change.to_str().unwrap(), "--config", config.to_str().unwrap(), "--json"];
+    let output = ask(&[&arguments[..], &["--documents", documents.to_str().unwrap()]].concat());
+    let all = json(&output);
+    assert_eq!(output.status.code(), Some(2), "{all}");
+    let places = all["places"].as_array().unwrap();
+    assert_eq!((places.len(), places[0]["name"].as_str(), all["users"].as_array().unwrap().len()), (1, Some("site Berlin"), 0), "{all}");
+    let predicted = |who: &str| {
+        let found = places[0]["predictions"].as_array().unwrap().iter().find(|item| whose(item) == who).unwrap();
+        std::fs::read_to_string(documents.join(found["file"].as_str().unwrap())).unwrap()
+    };
+
+    let edited = forest().replace("stun:ber.corp.example", "stun:ber2.corp.example");
+    std::fs::write(&file, edited).unwrap();
+    let daemon = Daemon::start(&url);
+    for (who, profile) in [("sip:anna@corp.example", "user"), ("local-network", "local-network")] {
+        let server = format!("sip:{}", daemon.address);
+        let output = ask(&[
+            "subscribe",
+            "sip:anna@corp.example",
+            "--server",
+            &server,
+            "--once",
+            "--json",
+            "--bind",
+            "127.0.4.9",
+            "--profile-type",
+            profile,
+        ]);
+        let said = text(&output.stdout);
+        let line = said.lines().find(|line| line.contains("\"event\":\"document\"")).unwrap_or_else(|| panic!("{said}"));
+        let pushed: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(pushed["document"].as_str().unwrap(), predicted(who), "{who}");
+    }
+    daemon.stop();
 }

@@ -97,7 +97,7 @@ impl Predicted {
 }
 
 /// What kind of news it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Effect {
     New,
     Changed,
@@ -112,7 +112,10 @@ struct Plan {
     records: usize,
     objects: usize,
     examined: usize,
-    users: Vec<Predicted>,
+    /// Users where no site or subnet makes a difference; what that comes to is found out for one after the other.
+    users: Vec<UserChange>,
+    /// The entries whose ids are only made up.
+    new: BTreeSet<ObjectId>,
     /// Why deletions would be held, where a canary is among them.
     quarantine: Option<String>,
     /// How many users' losses would be held.
@@ -144,17 +147,14 @@ pub fn run(flags: &Flags, what: &What, telling: Telling<'_>) -> Result<ExitCode,
     let places = Places::of(looking.engines.each_ref().map(|engine| Arc::clone(engine.network())), [&snapshot, &after]);
     let subscribed = phones.map(|phones| Subscribed::of(&phones, &places));
     let who = Who { subscribed: subscribed.as_ref(), only: telling.subscribed };
-    if let Some(subscribed) = &subscribed {
-        for user in &mut plan.users {
-            user.phones = Some(concerned(user, subscribed));
-        }
-    }
-    if who.only {
-        plan.users.retain(|user| user.phones > Some(0));
-    }
     let written = telling.documents.map(Written::begin).transpose()?;
     let mut told = Told::begin(&plan, subscribed.is_some(), telling.json)?;
-    for predicted in plan.users.drain(..) {
+    for change in std::mem::take(&mut plan.users) {
+        let Some(mut predicted) = looking.user(&change, [&snapshot, &after], &plan.new) else { continue };
+        predicted.phones = subscribed.as_ref().map(|subscribed| concerned(&predicted, subscribed));
+        if who.only && predicted.phones == Some(0) {
+            continue;
+        }
         let file = written.as_ref().map(|written| written.user(&predicted)).transpose()?.flatten();
         told.user(&predicted, file.as_deref())?;
     }
@@ -174,7 +174,7 @@ pub fn run(flags: &Flags, what: &What, telling: Telling<'_>) -> Result<ExitCode,
         })?;
         told.end_place(place)?;
     }
-    let is_news = told.end()?;
+    let is_news = told.end(&plan)?;
     Ok(if !is_news && plan.quarantine.is_none() { ExitCode::SUCCESS } else { ExitCode::from(WOULD_CHANGE) })
 }
 
@@ -248,14 +248,12 @@ fn predict(
     let mut guard = Guard::new(config.guards.users);
     let Outcome { users, examined, .. } = outcome;
     guard.judge(Instant::now(), users.clone(), || published);
-    let mut renderer = Renderer::new();
-    let of = |change: &UserChange| predicted(&mut renderer, change, [before, &after], &new, &guard);
-    let users: Vec<Predicted> = users.iter().filter_map(of).collect();
     let plan = Plan {
         records: all.len(),
         objects: sets.iter().map(|set| set.changes.len()).sum(),
         examined,
         users,
+        new,
         quarantine: store.quarantine().map(|held| format!("{} objects: {}", held.objects.len(), held.why)),
         held: guard.held(),
         limit: guard.limit(published),
@@ -263,57 +261,42 @@ fn predict(
     let held = guard.detained().filter(|(_, detained)| detained.is_held).map(|(aor, _)| aor.clone()).collect();
     let mut engine_before = Engine::new(config.policy.clone());
     drop(engine_before.load_by_parts(before));
-    Ok((plan, Looking::new([engine_before, engine], renderer, held), after))
+    Ok((plan, Looking::new([engine_before, engine], Renderer::new(), held), after))
 }
 
-fn predicted(
-    renderer: &mut Renderer,
-    change: &UserChange,
-    [before, after]: [&Snapshot; 2],
-    new: &BTreeSet<ObjectId>,
-    guard: &Guard,
-) -> Option<Predicted> {
-    let aor = change.aor()?.clone();
-    let dn = after.dn(change.user()).or_else(|| before.dn(change.user())).unwrap_or_default();
-    let last = change.before().map(|last| Profile::from(&**last));
-    let nothing = Profile::new(aor.clone(), []);
-    let (effect, document, now) = match change {
-        UserChange::Resolved { now, before } => {
-            let document = renderer.profile(now);
-            if before.as_ref().is_some_and(|before| renderer.profile(before).etag == document.etag) {
-                return None;
+impl Looking {
+    /// What becomes of a user where no site or subnet makes a difference.
+    fn user(&mut self, change: &UserChange, [before, after]: [&Snapshot; 2], new: &BTreeSet<ObjectId>) -> Option<Predicted> {
+        let renderer = &mut self.renderer;
+        let aor = change.aor()?.clone();
+        let dn = after.dn(change.user()).or_else(|| before.dn(change.user())).unwrap_or_default();
+        let last = change.before().map(|last| Profile::from(&**last));
+        let nothing = Profile::new(aor.clone(), []);
+        let (effect, document, now) = match change {
+            UserChange::Resolved { now, before } => {
+                let document = renderer.profile(now);
+                if before.as_ref().is_some_and(|before| renderer.profile(before).etag == document.etag) {
+                    return None;
+                }
+                (if before.is_some() { Effect::Changed } else { Effect::New }, Some(document), Some(Profile::from(&**now)))
             }
-            (if before.is_some() { Effect::Changed } else { Effect::New }, Some(document), Some(Profile::from(&**now)))
-        }
-        UserChange::Gone { .. } => (Effect::Gone, Some(empty(renderer, &aor)), None),
-        UserChange::Disabled { .. } => (Effect::Disabled, Some(empty(renderer, &aor)), None),
-        UserChange::Withheld { .. } => (Effect::Withheld, None, None),
-    };
-    let changes = match (effect, &now) {
-        (Effect::Withheld, _) => Vec::new(),
-        (_, now) => changes(last.as_ref().unwrap_or(&nothing), now.as_ref().unwrap_or(&nothing)),
-    };
-    let is_spread = |now: &Resolved| now.iter().any(|(_, decision)| shares_a_priority(&decision.values));
-    let depends_on_id = matches!(change, UserChange::Resolved { now, .. } if new.contains(&now.user) && is_spread(now));
-    let is_held = guard.detained().any(|(held, detained)| *held == aor && detained.is_held);
-    Some(Predicted { changes, document, depends_on_id, is_held, ..Predicted::plain(Resource::User(aor), dn, effect) })
+            UserChange::Gone { .. } => (Effect::Gone, Some(empty(renderer, &aor)), None),
+            UserChange::Disabled { .. } => (Effect::Disabled, Some(empty(renderer, &aor)), None),
+            UserChange::Withheld { .. } => (Effect::Withheld, None, None),
+        };
+        let changes = match (effect, &now) {
+            (Effect::Withheld, _) => Vec::new(),
+            (_, now) => changes(last.as_ref().unwrap_or(&nothing), now.as_ref().unwrap_or(&nothing)),
+        };
+        let is_spread = |now: &Resolved| now.iter().any(|(_, decision)| shares_a_priority(&decision.values));
+        let depends_on_id = matches!(change, UserChange::Resolved { now, .. } if new.contains(&now.user) && is_spread(now));
+        let is_held = self.held.contains(&aor);
+        Some(Predicted { changes, document, depends_on_id, is_held, ..Predicted::plain(Resource::User(aor), dn, effect) })
+    }
 }
 
 /// Whether two servers have one priority: in which order a user has them depends on its id.
 fn shares_a_priority(values: &[Value]) -> bool {
     let mut seen = BTreeSet::new();
     values.iter().any(|value| matches!(value, Value::Server(server) if !seen.insert(server.priority)))
-}
-
-/// How many users of each loss, for the summary.
-fn losses(plan: &Plan) -> Vec<(&'static str, usize)> {
-    let count = |effect| plan.users.iter().filter(|user| user.effect == effect).count();
-    let all = [
-        ("would get their first profile", count(Effect::New)),
-        ("would get another profile", count(Effect::Changed)),
-        ("would get an empty profile and the end of their subscriptions", count(Effect::Gone)),
-        ("would get an empty profile", count(Effect::Disabled)),
-        ("would be withheld and keep what they have", count(Effect::Withheld)),
-    ];
-    all.into_iter().filter(|(_, count)| *count > 0).collect()
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::places::Place;
-use super::{Effect, Plan, Predicted, losses};
+use super::{Effect, Plan, Predicted};
 use crate::document::Change;
 use crate::model::Resource;
 use crate::runtime::Failed;
@@ -28,6 +28,17 @@ impl Effect {
             Self::Gone => "gone",
             Self::Disabled => "disabled",
             Self::Withheld => "withheld",
+        }
+    }
+
+    /// For the summary.
+    const fn of_many(self) -> &'static str {
+        match self {
+            Self::New => "would get their first profile",
+            Self::Changed => "would get another profile",
+            Self::Gone => "would get an empty profile and the end of their subscriptions",
+            Self::Disabled => "would get an empty profile",
+            Self::Withheld => "would be withheld and keep what they have",
         }
     }
 
@@ -55,8 +66,8 @@ pub(super) struct Told {
     json: bool,
     /// Whether a daemon says who subscribes.
     with_phones: bool,
-    summary: String,
-    users: usize,
+    /// How many users of each effect, where no site or subnet makes a difference.
+    users: BTreeMap<Effect, usize>,
     /// Predictions in the list that is being written.
     listed: usize,
     /// Users, devices and local networks that would be told something at a place, and devices that come and go.
@@ -76,8 +87,7 @@ impl Told {
             out: Out { inner: BufWriter::new(io::stdout().lock()), is_closed: false },
             json,
             with_phones,
-            summary: summary(plan),
-            users: plan.users.len(),
+            users: BTreeMap::new(),
             listed: 0,
             elsewhere: 0,
             phones: 0,
@@ -96,6 +106,7 @@ impl Told {
     /// A user, where no site or subnet makes a difference.
     pub(super) fn user(&mut self, user: &Predicted, file: Option<&str>) -> Result<(), Failed> {
         self.count(user);
+        *self.users.entry(user.effect).or_default() += 1;
         if self.json {
             return self.item(user, file);
         }
@@ -224,14 +235,14 @@ impl Told {
     }
 
     /// Ends; gives whether anything was told.
-    pub(super) fn end(mut self) -> Result<bool, Failed> {
-        let is_news = self.users + self.elsewhere > 0;
+    pub(super) fn end(mut self, plan: &Plan) -> Result<bool, Failed> {
+        let is_news = !self.users.is_empty() || self.elsewhere > 0;
         if self.json {
             let told = self.with_phones.then_some(self.phones);
             self.out.put(&format!("],\"phones\":{}}}\n", json!(told)))?;
         } else {
             let space = if is_news { "\n" } else { "" };
-            let mut out = format!("{space}{}", self.summary);
+            let mut out = format!("{space}{}", summary(plan, &self.users));
             if self.elsewhere > 0 {
                 let _ = writeln!(out, "and {} users, devices and local networks at {} places", self.elsewhere, self.places);
             }
@@ -306,12 +317,12 @@ fn called(resource: &Resource) -> String {
     }
 }
 
-fn summary(plan: &Plan) -> String {
+fn summary(plan: &Plan, counts: &BTreeMap<Effect, usize>) -> String {
     let mut out = String::new();
-    let Plan { records, objects, examined, users, held, limit, quarantine } = plan;
-    let _ = writeln!(out, "{records} records, {objects} objects, {examined} users looked at, {} with news", users.len());
-    for (what, count) in losses(plan) {
-        let _ = writeln!(out, "  {count} {what}");
+    let Plan { records, objects, examined, held, limit, quarantine, .. } = plan;
+    let _ = writeln!(out, "{records} records, {objects} objects, {examined} users looked at, {} with news", counts.values().sum::<usize>());
+    for (effect, count) in counts {
+        let _ = writeln!(out, "  {count} {}", effect.of_many());
     }
     if let Some(quarantine) = quarantine {
         let _ = writeln!(out, "held: {quarantine}");

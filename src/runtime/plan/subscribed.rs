@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::directory::Source;
 use crate::model::{DeviceId, Resource};
 use crate::runtime::control::{self, Answer, Command, ControlError, Phone, SubscribedTo};
-use crate::runtime::{Failed, environment};
+use crate::runtime::{Failed, complain, environment};
 
 /// Phones, by what they subscribe to and where they are before and after.
 #[derive(Debug, Default)]
@@ -48,8 +48,23 @@ impl Subscribed {
     }
 }
 
-/// Asks the daemon of this configuration, page by page. Without one there is nothing to say, unless it is `needed`.
+/// Asks the daemon of this configuration. Where none answers, or one that serves another directory, phones are not counted; unless that is
+/// `needed`.
+///
+/// # Errors
+/// No daemon says who subscribes, which is needed.
 pub(super) fn ask(config: &Config, source: &Source, needed: bool) -> Result<Option<Vec<(Resource, IpAddr)>>, Failed> {
+    match pages(config, source, needed) {
+        Err(Failed::Other(error)) if !needed => {
+            complain(&format!("dialcast: phones are not counted: {error:#}\n"));
+            Ok(None)
+        }
+        asked => asked,
+    }
+}
+
+/// Page by page.
+fn pages(config: &Config, source: &Source, needed: bool) -> Result<Option<Vec<(Resource, IpAddr)>>, Failed> {
     let (path, _) = control::path(config, &environment());
     let mut phones = Vec::new();
     let mut from = 0;
