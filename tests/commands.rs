@@ -315,3 +315,33 @@ fn one_daemon_keeps_a_state() {
     assert_eq!(bad.status.code(), Some(1));
     assert!(text(&bad.stderr).contains("cannot use the state folder"), "{}", text(&bad.stderr));
 }
+
+/// Whatever a script asked, and however wrong, the answer is JSON of one shape for each command.
+#[test]
+fn json_whatever_is_wrong() {
+    let dir = folder();
+    for (arguments, error) in [
+        (&["check", "--json", "--nonsense"][..], "unexpected argument '--nonsense' found"),
+        (&["--json", "explain"], "the following required arguments were not provided: <USER>"),
+        (&["--json", "fly"], "unrecognized subcommand 'fly'"),
+    ] {
+        let output = dialcast().args(arguments).stdin(Stdio::null()).output().unwrap();
+        assert_eq!((output.status.code(), &json(&output)["event"]), (Some(2), &"failed".into()));
+        assert_eq!(json(&output)["error"], error);
+    }
+    // Help is help.
+    assert!(text(&dialcast().args(["check", "--json", "--help"]).output().unwrap().stdout).contains("Usage: dialcast check"));
+    let keys = |arguments: &[&str]| {
+        let output = dialcast().current_dir(&dir).args(arguments).stdin(Stdio::null()).output().unwrap();
+        let answer = json(&output);
+        let keys: Vec<String> = answer.as_object().unwrap().keys().cloned().collect();
+        (keys, answer["objects"].is_null(), answer["faults"].as_array().unwrap().len(), output.status.code())
+    };
+    let (good, is_null, ..) = keys(&["check", "--json", "--directory", "ldif:corp.ldif"]);
+    assert!(!is_null);
+    fs::write(dir.path().join("bad.toml"), "[directory]\nurl = 3\nbogus = 1\n").unwrap();
+    for arguments in [["check", "--json", "--directory", "ldif:nowhere.ldif"], ["check", "--json", "--config", "bad.toml"]] {
+        let (bad, is_null, faults, code) = keys(&arguments);
+        assert_eq!((&bad, is_null, faults > 0, code), (&good, true, true, Some(1)), "{arguments:?}");
+    }
+}

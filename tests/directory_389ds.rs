@@ -119,7 +119,7 @@ async fn a_list_then_changes_then_a_cut() {
 async fn killed_while_live_and_in_the_middle_of_a_refresh() {
     let mut ldif = corp();
     for n in 0..1500 {
-        ldif.push_str(&format!("\n{}", user(&format!("many{n}"), "ou=b,dc=corp,dc=example")));
+        write!(ldif, "\n{}", user(&format!("many{n}"), "ou=b,dc=corp,dc=example")).unwrap();
     }
     let (mut ds, _proxy, mut mirror) = started(&ldif).await;
     change(&ds, 0);

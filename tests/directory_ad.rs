@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use common::samba::Samba;
 use common::watcher::{Watcher, listed};
-use dialcast::directory::{Bind, Cookie, Entry, Event, LdapOptions, Report, Source, read};
+use dialcast::directory::{Bind, Cookie, Dialect, Entry, Event, LdapOptions, Report, Source, read};
 use dialcast::model::{ObjectId, Secret, Timestamp};
 use dialcast::store::{Snapshot, Store};
 
@@ -426,4 +426,60 @@ async fn a_controller_that_says_nothing() {
     set_mail(&samba, "CN=u1,OU=Berlin", "one@corp.example");
     mirror.until(|m| m.mail(&dn("CN=u1,OU=Berlin")).as_deref() == Some("one@corp.example")).await;
     assert_eq!(mirror.lists, 1);
+}
+
+/// By DirSync, as an account that may not replicate.
+#[tokio::test(flavor = "multi_thread")]
+async fn by_dirsync() {
+    let samba = corp();
+    samba.allow_reader(&dn("CN=Deleted Objects"));
+    samba.allow_reader(&format!("CN=Deleted Objects,{}", Samba::CONFIGURATION));
+    let dirsync = |samba: &Samba| LdapOptions { dialect: Some(Dialect::DirSync), ..reader(samba) };
+    let mut mirror = Mirror::start(dirsync(&samba));
+    assert!(mirror.feed.up().await.contains(" ad-dirsync at "));
+    mirror.until(|m| m.lists == 1).await;
+    set_mail(&samba, "CN=u1,OU=Berlin", "live@corp.example");
+    mirror.until(|m| m.mail(&dn("CN=u1,OU=Berlin")).as_deref() == Some("live@corp.example")).await;
+    samba.delete(&dn("CN=u3,OU=Berlin"));
+    mirror.until(|m| m.id(&dn("CN=u3,OU=Berlin")).is_none()).await;
+    samba.modify(&user(3, &dn("OU=Berlin")));
+    mirror.until(|m| m.id(&dn("CN=u3,OU=Berlin")).is_some()).await;
+    let (store, cookie) = mirror.stop();
+    change_all(&samba);
+    let mut mirror = Mirror::resume(dirsync(&samba), store, cookie.clone());
+    assert!(mirror.feed.up().await.ends_with("DC1, changes only"));
+    see_all(&mut mirror).await;
+    assert_eq!(mirror.lists, 0);
+    mirror.check(dirsync(&samba)).await;
+    // The other dialect's state is no use to this one.
+    let mut feed = Watcher::start(Source::Ldap(reader(&samba)), cookie);
+    assert!(feed.up().await.ends_with("the kept state is of another kind"));
+}
+
+/// A user is a member of its primary group, which does not list it.
+#[tokio::test(flavor = "multi_thread")]
+async fn primary_groups_are_memberships() {
+    let samba = corp();
+    let mut mirror = Mirror::start(admin(&samba));
+    mirror.until(|m| m.lists == 1).await;
+    let is_in = |m: &Mirror, user: &str, group: &str| {
+        let (state, user, group) = (m.state(), m.id(&dn(user)), m.id(&dn(group)));
+        user.zip(group).is_some_and(|(user, group)| state.members_deep(group).contains(&user))
+    };
+    assert!(is_in(&mirror, "CN=u1,OU=Berlin", "CN=Domain Users,CN=Users"));
+    samba.modify(&format!(
+        "dn: {}\nchangetype: add\nobjectClass: group\nsAMAccountName: crew\nmember: {}\n",
+        dn("CN=crew,OU=Paris"),
+        dn("CN=u1,OU=Berlin")
+    ));
+    let sid = samba.search(&dn("CN=crew,OU=Paris"), "(objectClass=group)", &["primaryGroupToken"]);
+    let number = sid.lines().find_map(|line| line.strip_prefix("primaryGroupToken: ")).unwrap().to_owned();
+    let record = format!("dn: {}\nchangetype: modify\nreplace: primaryGroupID\nprimaryGroupID: {number}\n", dn("CN=u1,OU=Berlin"));
+    samba.modify(&record);
+    // The server takes it out of the new group's list, and puts it into the old one's: it is in both.
+    mirror
+        .until(|m| m.state().get(m.id(&dn("CN=u1,OU=Berlin")).unwrap()).unwrap().attributes.text("primaryGroupID") == Some(&number))
+        .await;
+    assert!(is_in(&mirror, "CN=u1,OU=Berlin", "CN=crew,OU=Paris"));
+    mirror.check(admin(&samba)).await;
 }

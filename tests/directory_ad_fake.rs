@@ -11,6 +11,7 @@ mod common {
     pub(crate) mod watcher;
 }
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,8 +20,8 @@ use common::fake_ad::{FakeAd, Limits, State};
 use common::model::{INSIDE, Model, SUFFIX, expected, seen};
 use common::proxy::Proxy;
 use common::watcher::Watcher;
-use dialcast::directory::{Event, LdapOptions, Report, Source};
-use dialcast::model::Timestamp;
+use dialcast::directory::{Dialect, Event, LdapOptions, Report, Source};
+use dialcast::model::{ObjectId, Timestamp};
 use dialcast::store::Store;
 use rand::Rng as _;
 
@@ -37,6 +38,8 @@ struct Mirror {
     feed: Watcher,
     store: Store,
     lists: usize,
+    /// By entry, the count in the text that was told last: it must never go back.
+    told: BTreeMap<ObjectId, u64>,
     /// Why the feed was down last.
     down: String,
 }
@@ -44,12 +47,18 @@ struct Mirror {
 impl Mirror {
     fn start(options: LdapOptions, store: Store) -> Self {
         let cookie = store.cookie().cloned();
-        Self { feed: Watcher::start(Source::Ldap(options), cookie), store, lists: 0, down: String::new() }
+        Self { feed: Watcher::start(Source::Ldap(options), cookie), store, lists: 0, told: BTreeMap::new(), down: String::new() }
     }
 
     async fn step(&mut self) {
         match self.feed.next().await {
             Report::Event(event) => {
+                if let Event::Apply(entry) | Event::InitApply(entry) = &event {
+                    let text = entry.attributes.text("mail").unwrap_or_default();
+                    let count = text.strip_prefix('v').and_then(|rest| rest.split('@').next()?.parse().ok()).unwrap_or(0);
+                    let before = self.told.insert(entry.id, count).unwrap_or(0);
+                    assert!(before <= count, "{} was told as of {before}, and then as of {count}", entry.dn);
+                }
                 self.lists += usize::from(matches!(event, Event::InitDone { sweep: true, .. }));
                 let applied = self.store.apply(event, Timestamp::default());
                 assert!(applied.faults.is_empty(), "{:?}", applied.faults);
@@ -187,4 +196,93 @@ async fn changes_between_pages() {
             simulate(seed, base, hardship, |options| options.timers.relist_every = Duration::from_millis(200)).await;
         }
     }
+}
+
+/// The same, and what changed is told by DirSync, in parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn random_operations_by_dirsync() {
+    for seed in 401..=408 {
+        let hardship = Hardship { between_pages: seed % 2 == 0, ..Hardship::default() };
+        for base in [SUFFIX, INSIDE] {
+            simulate(seed, base, hardship, |options| options.dialect = Some(Dialect::DirSync)).await;
+        }
+    }
+}
+
+/// Two controllers, each behind the other now and then; admins write to both.
+async fn two_controllers(seed: u64, base: &str) {
+    let mut model = Model::new(seed, 30);
+    let (first, second) = (FakeAd::start(Limits::default(), 1).await, FakeAd::start(Limits::default(), 2).await);
+    first.load(&model);
+    second.pull(&first);
+    let mut proxy = Proxy::to(first.address).await;
+    let mut options = options(&format!("ldap://{}/{base}", proxy.address()));
+    options.also = vec![second.url("").trim_end_matches('/').parse().unwrap()];
+    let mut mirror = Mirror::start(options, Store::new());
+    let mut last = 0;
+    for step in 0..50 {
+        let at = model.random.random_range(0..2u8);
+        let (here, there) = if at == 0 { (&first, &second) } else { (&second, &first) };
+        // Whoever writes has what was written before: two who write the same at once is another story.
+        if std::mem::replace(&mut last, at) != at {
+            here.pull(there);
+        }
+        let changes = model.step();
+        here.change(&model, &changes);
+        match model.random.random_range(0..10u8) {
+            0 => {
+                proxy.cut();
+                proxy.mend().await;
+            }
+            1 | 2 => there.pull(here),
+            // There may be nothing to tell until it is replicated.
+            3..=5 => drop(tokio::time::timeout(Duration::from_millis(30), mirror.step()).await),
+            6 => {
+                there.pull(here);
+                mirror.agree(&model, base, &format!("seed {seed}, step {step}")).await;
+            }
+            _ => {}
+        }
+    }
+    first.pull(&second);
+    second.pull(&first);
+    mirror.agree(&model, base, &format!("seed {seed}, at the end")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_controller_tells_is_not_undone() {
+    for seed in 501..=510 {
+        for base in [SUFFIX, INSIDE] {
+            two_controllers(seed, base).await;
+        }
+    }
+}
+
+/// A change at the other controller is told before it is replicated; one that is never replicated is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_controller_is_quicker_than_replication() {
+    let mut model = Model::new(1, 0);
+    let (first, second) = (FakeAd::start(Limits::default(), 1).await, FakeAd::start(Limits::default(), 2).await);
+    first.load(&model);
+    second.pull(&first);
+    let mut options = options(&first.url(SUFFIX));
+    options.also = vec![second.url("").trim_end_matches('/').parse().unwrap()];
+    options.timers.refresh_stall = Duration::from_secs(2);
+    let mut mirror = Mirror::start(options, Store::new());
+    mirror.agree(&model, SUFFIX, "at first").await;
+    let old = model.clone();
+    // The other one is listened to from the moment of its note; until then a change may fall before that moment.
+    loop {
+        let change = model.edit(2);
+        second.change(&model, &[change]);
+        if tokio::time::timeout(Duration::from_millis(300), mirror.step()).await.is_ok() && seen(&mirror.store) == expected(&model, SUFFIX)
+        {
+            break;
+        }
+    }
+    // It never comes: after two seconds the first one's word counts.
+    mirror.agree(&old, SUFFIX, "given up").await;
+    // And with the other one away, all goes on.
+    first.pull(&second);
+    mirror.agree(&model, SUFFIX, "replicated").await;
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common {
+    pub(crate) mod ds389;
     pub(crate) mod slapd;
 }
 
@@ -10,6 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::ds389::{self, Ds389};
 use common::slapd::{BASE, Slapd, run};
 
 fn schema(name: &str) -> PathBuf {
@@ -105,6 +107,29 @@ fn slapd_conf_takes_entries_and_refuses_wrong_ones() {
          dialcastSiteDN: cn=b\n",
         "multiple values",
     );
+}
+
+#[test]
+fn ns_slapd_takes_entries_and_refuses_wrong_ones() {
+    let ds = Ds389::start(ds389::BASE);
+    ds.add(SAMPLES.trim_start());
+    let found = ds.search(Ds389::SUFFIX, "(dialcastSetting=media.srtp ! required)", &["dialcastSetting"]);
+    assert!(found.starts_with("dn: ou=Berlin,"), "{found}");
+    assert_eq!(ds.search(Ds389::SUFFIX, "(dialcastSetting=MEDIA.srtp ! required)", &["1.1"]), "");
+    assert!(ds.search(Ds389::SUFFIX, "(dialcastRole=Outbound-Proxy)", &["1.1"]).starts_with("dn: cn=ber1,"));
+    let refused = |record: &str, why: &str| {
+        let mut ldapadd = Command::new("ldapadd");
+        ldapadd.args(["-x", "-H", &format!("ldap://{}", ds.address()), "-D", Ds389::ADMIN, "-w", Ds389::PASSWORD]);
+        let dir = tempfile::tempdir().unwrap();
+        let out = ldapadd.arg("-f").arg(write(dir.path(), "wrong.ldif", record)).output().unwrap();
+        let text = String::from_utf8(out.stderr).unwrap();
+        assert!(!out.status.success() && text.contains(why), "{record}\n{text}");
+    };
+    refused(
+        "dn: cn=a,dc=corp,dc=example\nobjectClass: device\nobjectClass: dialcastServer\ncn: a\ndialcastRole: x\n",
+        "dialcastServerAddress",
+    );
+    refused("dn: cn=a,dc=corp,dc=example\nobjectClass: dialcastSubnet\ncn: a\n", "dialcastSubnetPrefix");
 }
 
 #[test]

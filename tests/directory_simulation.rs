@@ -64,7 +64,7 @@ fn source(fake: &FakeDirectory, base: &str) -> Source {
     options.timers.backoff_max = Duration::from_millis(20);
     options.timers.ping_interval = Duration::from_millis(20);
     options.timers.poll_every = Duration::from_millis(10);
-    options.timers.poll_overlap = Duration::from_secs(3);
+    options.timers.poll_overlap = Duration::from_secs(1);
     options.timers.compare_every = Some(Duration::from_millis(50));
     Source::Ldap(options)
 }

@@ -1,6 +1,6 @@
 //! `dialcast doctor` against real servers: what is well, what is not, and what the account may do that it should not.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -261,7 +261,16 @@ fn active_directory() {
         .has_no("failed");
 
     samba.allow_reader("CN=Deleted Objects,DC=corp,DC=example");
-    config.examine().code(0).has("ok read CN=Deleted Objects,DC=corp,DC=example", "").has_no("warning read");
+    config
+        .examine()
+        .code(0)
+        .has("ok read CN=Deleted Objects,DC=corp,DC=example", "")
+        .has("warning read CN=Deleted Objects,CN=Configuration,DC=corp,DC=example cannot be read", "site");
+    samba.allow_reader("CN=Deleted Objects,CN=Configuration,DC=corp,DC=example");
+    config.examine().has_no("warning read");
+    // The same by StartTLS, on the port that the DNS names.
+    let starttls = Config::new("ldap:///DC=corp,DC=example", Samba::READER, Samba::PASSWORD, &format!("starttls = true\n{lines}"));
+    starttls.examine().code(0).has("ok tcp ", ":389 takes connections").has("ok tls TLS 1.3, and the certificate is good for dc1", "");
 
     let sid = samba.sid(Samba::READER_DN);
     // bf967961-…: mail.
@@ -280,6 +289,20 @@ fn active_directory() {
         .has("warning excess the account may make ", "below DC=corp,DC=example")
         .has("warning excess the account may change who may do what with DC=corp,DC=example", "")
         .has("note read no SIPIdentityPassword can be read", "");
+}
+
+/// A domain that wants every connection signed says so, and TLS is what contents it.
+#[test]
+fn signing_is_required() {
+    let authority = Authority::new();
+    let samba = Samba::with("ldap server require strong auth = yes");
+    let found = Config::new(&samba.url(), Samba::READER, Samba::PASSWORD, "").examine();
+    found.code(1).has("failed login the bind as `reader@corp.example` was refused: strongerAuthRequired (8)", "");
+    assert!(found.answer.to_string().contains("the server wants the connection protected: use ldaps://"), "{}", found.answer);
+    // It has no TLS here: nothing is sent in the clear instead.
+    let lines = format!("starttls = true\nca_file = \"{}\"", authority.file().display());
+    let found = Config::new(&samba.url(), Samba::READER, Samba::PASSWORD, &lines).examine();
+    found.code(1).has("failed tls the ", "").has_no("ok login");
 }
 
 /// Adds lines to the configuration.
@@ -304,6 +327,10 @@ fn directory_server_389() {
         .has("ok excess nothing may be written", "")
         .has("warning excess the account can read userPassword", "");
     examine().has_no("warning excess the account can read `changes`");
+    let lines = format!("starttls = true\nca_file = \"{}\"", server.ca_file().display());
+    let named = server.url().replace("127.0.0.1", "localhost");
+    let starttls = Config::new(&named, Ds389::READER, Ds389::PASSWORD, &lines).examine();
+    starttls.code(0).has("ok tls TLS 1.", "the certificate is good for localhost").has("ok login", "");
     server.modify(
         "dn: cn=changelog\nchangetype: modify\nadd: aci\n\
          aci: (targetattr=\"*\")(version 3.0; acl \"all\"; allow (read,search) userdn=\"ldap:///cn=reader,dc=corp,dc=example\";)\n",

@@ -76,11 +76,23 @@ fn ldap(check: &mut Check, url: ServerUrl, raw: RawDirectory) -> LdapOptions {
     options.failover = check.parsed("directory.failover", raw.failover, |text| {
         text.parse().map_err(|error: UrlError| (error.to_string(), error.remedy().to_owned()))
     });
+    options.also = check
+        .parsed("directory.also", raw.also, |text| text.parse().map_err(|error: UrlError| (error.to_string(), error.remedy().to_owned())));
     options.locate = LocateOptions {
         site: check.take("directory.site", raw.site).filter(|site| !site.is_empty()),
         nameservers: check.parsed("directory.nameservers", raw.nameservers, nameserver),
         domains: check.parsed("directory.server_domains", raw.server_domains, |text| Ok(text.to_owned())),
     };
+    if options.places().all(ServerUrl::has_host) {
+        for (key, is_set) in
+            [("directory.site", options.locate.site.is_some()), ("directory.server_domains", !options.locate.domains.is_empty())]
+        {
+            if is_set {
+                let remedy = "leave the host out of directory.url (ldaps:///BASE-DN), or remove the key";
+                check.warn(key, "it is for servers that the DNS names, and every URL has a host", remedy);
+            }
+        }
+    }
     options.tls = TlsOptions {
         starttls: check.take("directory.starttls", raw.starttls).unwrap_or(false),
         ca_file: check.take("directory.ca_file", raw.ca_file).map(|path| check.path(&path)),

@@ -20,6 +20,7 @@ const COMMA_LISTS: &[&str] = &[
     "identity.tel",
     "identity.display_name",
     "directory.failover",
+    "directory.also",
     "directory.nameservers",
     "directory.server_domains",
 ];

@@ -101,6 +101,8 @@ table! {
         url: Loose<String>,
         /// Other servers of the same directory, in order, for when that of `url` is away; each as `ldaps://HOST[:PORT]`. Default: none.
         failover: Loose<Vec<String>>,
+        /// Active Directory: other domain controllers to listen to beside that of `url`, each as `ldaps://HOST[:PORT]`: those that admins write to, since replication takes up to 15 seconds. Default: none.
+        also: Loose<Vec<String>>,
         /// The Active Directory site whose controllers are tried first, for a URL without a host. Default: none.
         site: Loose<String>,
         /// Name servers (`IP` or `IP:PORT`) for the directory's hosts. Default: the system's.

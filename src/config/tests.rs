@@ -182,6 +182,7 @@ fn servers_and_accounts_that_cannot_be() {
     config key directory: `ldap://dc3:389` differs from directory.url in more than the host; give it the same scheme as directory.url, and the same base DN or none
     ");
     insta::assert_snapshot!(said("client_cert_file = \"c.pem\""), @"config key directory.client_key_file: there is a certificate and no key; name the PEM file with the certificate's private key");
+    insta::assert_snapshot!(said("site = \"Berlin\""), @"config key directory.site: it is for servers that the DNS names, and every URL has a host; leave the host out of directory.url (ldaps:///BASE-DN), or remove the key");
     insta::assert_snapshot!(said("principal = \"dialcast@X\""), @"config key directory.principal: there is no directory.keytab_file with its key; set directory.keytab_file, or remove directory.principal");
     let both = said("keytab_file = \"/k\"\nbind_dn = \"cn=x\"");
     assert!(both.contains("config key directory.keytab_file: there is a password too; log in by one of them: "), "{both}");

@@ -41,6 +41,8 @@ pub struct LdapOptions {
     pub url: ServerUrl,
     /// Where else the same directory is, in the order of preference: for when the server of `url` is away.
     pub failover: Vec<ServerUrl>,
+    /// Active Directory: other domain controllers of the same domain to listen to beside, since replication takes its time.
+    pub also: Vec<ServerUrl>,
     /// How servers are found by the DNS, for URLs without a host.
     pub locate: LocateOptions,
     /// Which tree to read, in place of the URL's; when neither is there, the server's only naming context.
@@ -266,6 +268,7 @@ impl LdapOptions {
         Self {
             url,
             failover: Vec::new(),
+            also: Vec::new(),
             locate: LocateOptions::default(),
             base: None,
             bind: Bind::Anonymous,
@@ -323,13 +326,13 @@ impl LdapOptions {
         if self.tls.client.is_some() && !self.has_tls() {
             return Err(OptionsError::NeedsTls("a client certificate"));
         }
-        for url in &self.failover {
+        for url in self.failover.iter().chain(&self.also) {
             // To fall back from ldaps to ldap would be a downgrade that an attacker can bring about.
             if url.is_ldaps() != self.url.is_ldaps() || url.base().is_some_and(|base| self.url.base() != Some(base)) {
                 return Err(OptionsError::Failover(url.to_string()));
             }
         }
-        for url in self.places() {
+        for url in self.places().chain(&self.also) {
             if !url.has_host() && self.domain().is_none() {
                 return Err(OptionsError::NoDomain(self.base().map(ToString::to_string).unwrap_or_default()));
             }

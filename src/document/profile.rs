@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 pub use super::read::read;
 use super::tree::{ReadError, indent};
-use crate::model::Aor;
+use crate::model::{Aor, Resource};
+use crate::policy::Resolved;
 use crate::policy::catalogue::Setting;
 use crate::policy::value::Value;
-use crate::policy::{Resolved, Resource};
 
 /// The media type of a profile.
 pub const CONTENT_TYPE: &str = "application/vnd.dialcast.profile+xml";

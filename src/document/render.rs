@@ -8,9 +8,10 @@ use super::cache::Cache;
 use super::element::Output;
 use super::profile::{CONTENT_TYPE, NAMESPACE, Profile, Whose};
 use super::{Document, Etag};
+use crate::model::Resource;
 use crate::policy::catalogue::{Scope, Setting};
 use crate::policy::value::Value;
-use crate::policy::{Answer, Resolved, ResolvedSet, Resource};
+use crate::policy::{Answer, Resolved, ResolvedSet};
 
 /// The elements of a set of settings, all scopes included, and where each setting stands.
 struct Fragment {

@@ -8,8 +8,7 @@
 
 use super::grammar::warning;
 use super::object::{Carrier, HeldFault};
-use super::prefix::Prefix;
-use crate::model::{Dn, Kind, ObjectId, Rdn, fold};
+use crate::model::{Dn, Kind, ObjectId, Prefix, Rdn, fold};
 use crate::store::{Object, Snapshot};
 
 /// The attribute that names the targets.
@@ -81,8 +80,18 @@ fn configuration_of(dn: &Dn) -> Option<Dn> {
     let at =
         rdns.windows(2).position(|pair| matches!(pair, [a, b] if Some(a) == services.as_ref() && Some(b) == configuration.as_ref()))?;
     let above = rdns.get(at + 2..)?;
-    let is_domain = |rdn: &Rdn| rdn.key().starts_with("dc=") && !rdn.key().contains('+');
     (at > 0 && !above.is_empty() && above.iter().all(is_domain)).then(|| Dn::from_rdns(rdns.get(at + 1..).unwrap_or_default().to_vec()))
+}
+
+/// Whether a name is in the configuration naming context of a forest: nobody's phone stands there.
+pub(crate) fn is_configuration(dn: &Dn) -> bool {
+    let configuration = rdn("CN=Configuration");
+    let at = dn.rdns().iter().rposition(|rdn| Some(rdn) == configuration.as_ref());
+    at.and_then(|at| dn.rdns().get(at + 1..)).is_some_and(|above| !above.is_empty() && above.iter().all(is_domain))
+}
+
+fn is_domain(rdn: &Rdn) -> bool {
+    rdn.key().starts_with("dc=") && !rdn.key().contains('+')
 }
 
 fn rdn(text: &str) -> Option<Rdn> {
@@ -132,6 +141,8 @@ mod tests {
         check("CN=berlin,CN=Sites,CN=Configuration,DC=corp,DC=example", None);
         check("CN=berlin,CN=Services,OU=Berlin,DC=corp,DC=example", None);
         check("CN=berlin,CN=Services,CN=Configuration", None);
+        assert!(is_configuration(&"CN=a,CN=Sites,CN=Configuration,DC=corp,DC=example".parse().unwrap()));
+        assert!(!is_configuration(&"CN=Configuration,OU=a,DC=corp,DC=example".parse().unwrap()));
         check("CN=a,CN=Services,CN=Configuration,CN=b,CN=Services,CN=Configuration,DC=corp", None);
     }
 }

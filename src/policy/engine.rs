@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::addresses::{Addresses, Claim, First};
-use super::candidates::{ByContainer, Candidate, by_container, users_of};
+use super::candidates::{ByContainer, Candidate, by_container};
 use super::catalogue::Setting;
-use super::device::{DeviceId, Devices};
+use super::device::Devices;
 use super::identity::{IdentityConfig, created, is_disabled};
-use super::impact::{self, Impact};
+use super::impact;
 use super::layers::{Chain, Layer};
-use super::network::{Network, NetworkMap, Spot};
+use super::network::Network;
 use super::object::HeldFault;
 use super::outcome::{Later, Outcome, UserChange, Withholding};
 use super::personal::{Orders, Personal};
@@ -21,11 +21,12 @@ use super::relevant::{Direct, Relevant};
 use super::resolve::{Sharers, shared};
 use super::resolved::{Resolved, ResolvedSet, Want};
 use super::sources::Sources;
+use super::stale::Stale;
 use super::told::Told;
 use super::wanted::Wanted;
 use super::witness::Silent;
-use crate::model::{Aor, Dn, Kind, ObjectId};
-use crate::store::{Change, ChangeSet, Object, Snapshot};
+use crate::model::{Aor, Dn, Kind, ObjectId, Spot};
+use crate::store::{ChangeSet, Object, Snapshot};
 
 /// What the configuration says about policy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,16 +46,16 @@ pub struct Engine {
     pub(crate) snapshot: Snapshot,
     pub(crate) sources: Sources,
     pub(super) relevant: Relevant,
-    network: Network,
+    pub(super) network: Network,
     pub(super) devices: Devices,
     pub(super) wanted: Wanted,
-    chains: HashMap<Option<ObjectId>, Arc<Chain>>,
-    sets: HashMap<Option<ObjectId>, Sets>,
+    pub(super) chains: HashMap<Option<ObjectId>, Arc<Chain>>,
+    pub(super) sets: HashMap<Option<ObjectId>, Sets>,
     /// A sorted map: with a million users a hash table may be half empty.
     pub(crate) users: BTreeMap<ObjectId, User>,
     pub(super) addresses: Addresses,
     /// Users whose own lines ask for servers of these roles: a moved server may concern them.
-    seeking: BTreeMap<ObjectId, Box<[Arc<str>]>>,
+    pub(super) seeking: BTreeMap<ObjectId, Box<[Arc<str>]>>,
     /// Users whose own lines have filters: any membership may concern them.
     filtering: BTreeSet<ObjectId>,
     /// Counts loads and updates: a set is decided at most once in each.
@@ -62,12 +63,12 @@ pub struct Engine {
 }
 
 /// The sets of one container, by the groups that make the difference.
-type Sets = HashMap<Box<[ObjectId]>, Held>;
+pub(super) type Sets = HashMap<Box<[ObjectId]>, Held>;
 
 /// A shared set, and for whom it is kept.
 #[derive(Debug)]
-struct Held {
-    set: Arc<ResolvedSet>,
+pub(super) struct Held {
+    pub(super) set: Arc<ResolvedSet>,
     orders: Orders,
     users: usize,
     round: u64,
@@ -105,16 +106,6 @@ pub(crate) enum Standing {
     Published,
     /// They are not.
     Withheld(Box<Withholding>),
-}
-
-/// What a round has to decide anew.
-#[derive(Default)]
-pub(super) struct Stale {
-    pub(super) containers: HashSet<Option<ObjectId>>,
-    pub(super) groups: BTreeSet<ObjectId>,
-    /// Devices below containers that are others now.
-    pub(super) devices: HashSet<ObjectId>,
-    pub(super) served: HashMap<ObjectId, BTreeSet<Arc<str>>>,
 }
 
 /// What a round brings about, besides the users themselves.
@@ -287,46 +278,6 @@ impl Engine {
         Outcome { answers: self.answer_again(affected), ..outcome }
     }
 
-    /// Which address is where: the same `Arc` as long as nothing differs.
-    pub const fn network(&self) -> &Arc<NetworkMap> {
-        self.network.map()
-    }
-
-    /// What is wrong with sites and subnets.
-    pub(super) fn network_faults(&self) -> &[(ObjectId, HeldFault)] {
-        self.network.faults()
-    }
-
-    /// What the devices of the directory call themselves.
-    pub fn devices(&self) -> impl Iterator<Item = &DeviceId> {
-        self.devices.ids()
-    }
-
-    /// Brings sites, subnets and devices up to date.
-    fn note(&mut self, impact: &mut Impact, changes: &[ChangeSet]) {
-        for change in changes.iter().flat_map(|set| &set.changes) {
-            match change {
-                Change::Added(object) | Change::Modified { after: object, .. } | Change::Moved { after: object, .. } => {
-                    // Several changes may be of one object: what counts is what it is now.
-                    let Some(object) = self.snapshot.get(object.id) else { continue };
-                    self.network.note(object);
-                    impact.device_ids.extend(self.devices.ids_of(object.id).iter().cloned());
-                    self.devices.note(object, &self.config.identity.device);
-                    impact.device_ids.extend(self.devices.ids_of(object.id).iter().cloned());
-                }
-                Change::Removed { object, .. } if self.snapshot.get(object.id).is_none() => {
-                    self.network.forget(object.id);
-                    impact.device_ids.extend(self.devices.ids_of(object.id).iter().cloned());
-                    self.devices.forget(object.id);
-                }
-                Change::Removed { .. } | Change::Members { .. } => {}
-            }
-        }
-        if impact.network {
-            self.network.read(&self.snapshot, &self.sources);
-        }
-    }
-
     /// Every user who has a document now, by id.
     ///
     /// Each is made when it is asked for.
@@ -374,46 +325,6 @@ impl Engine {
     fn begin(&mut self, snapshot: &Snapshot) -> Snapshot {
         self.round += 1;
         std::mem::replace(&mut self.snapshot, snapshot.clone())
-    }
-
-    /// What is to be decided anew, and the users who may differ by it.
-    fn stale(&mut self, impact: &Impact, possible: &mut HashSet<ObjectId>) -> Stale {
-        let mut stale = Stale { groups: impact.groups.clone(), ..Stale::default() };
-        if impact.everybody {
-            self.chains.clear();
-            stale.containers = self.sets.keys().copied().collect();
-            possible.extend(self.users.keys());
-        }
-        let snapshot = self.snapshot.clone();
-        for range in &impact.ranges {
-            // What an outer range covers is covered.
-            if snapshot.ancestors(*range).any(|above| impact.ranges.contains(&above.id)) {
-                continue;
-            }
-            for object in snapshot.subtree(*range) {
-                match object.kind {
-                    Kind::Container(_) => {
-                        self.chains.remove(&Some(object.id));
-                        stale.containers.insert(Some(object.id));
-                    }
-                    Kind::User => drop(possible.insert(object.id)),
-                    Kind::Device if !self.wanted.is_empty() => drop(stale.devices.insert(object.id)),
-                    _ => {}
-                }
-            }
-        }
-        for (container, role) in &impact.served {
-            for object in snapshot.subtree(*container).filter(|object| matches!(object.kind, Kind::Container(_))) {
-                let asks = |held: &Held| held.set.roles.binary_search(role).is_ok();
-                if self.sets.get(&Some(object.id)).is_some_and(|sets| sets.values().any(asks)) {
-                    stale.served.entry(object.id).or_default().insert(Arc::clone(role));
-                    possible.extend(users_of(&snapshot, object.id));
-                }
-            }
-            let seeking = self.seeking.iter().filter(|(_, roles)| roles.contains(role)).map(|(id, _)| *id);
-            possible.extend(seeking.filter(|id| snapshot.is_within(*id, *container)));
-        }
-        stale
     }
 
     /// Looks at users; what was known of them is taken out of `before`.
@@ -686,12 +597,4 @@ fn withhold(
     let standing = Standing::Withheld(Box::new(why.clone()));
     let is_news = std::mem::replace(&mut user.standing, standing.clone()) != standing;
     is_news.then(|| UserChange::Withheld { user: id, why, before: before() })
-}
-
-impl Stale {
-    fn covers(&self, set: &ResolvedSet) -> bool {
-        self.containers.contains(&set.container)
-            || set.groups.iter().any(|group| self.groups.contains(group))
-            || set.container.and_then(|id| self.served.get(&id)).is_some_and(|roles| set.roles.iter().any(|role| roles.contains(role)))
-    }
 }

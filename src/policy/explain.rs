@@ -11,7 +11,7 @@ use super::explain_reason::reason;
 use super::grammar::Operator;
 use super::identity;
 use super::layers::{Chain, Layer, container_of};
-use super::network::{Network, Spot};
+use super::network::Network;
 use super::personal::{Orders, Own, Personal};
 use super::recorder::{Line, Place, Recorder};
 use super::relevant::{Direct, Relevant};
@@ -20,7 +20,7 @@ use super::resolved::{Decision, ResolvedSet};
 use super::sources::Sources;
 use super::value::Value;
 use super::witness::{Silent, Witness};
-use crate::model::{Aor, Kind, ObjectId, Timestamp};
+use crate::model::{Aor, Kind, ObjectId, Spot, Timestamp};
 use crate::store::{Object, Snapshot};
 
 /// What a user's settings are, and why: for people (`Display`) and for scripts (JSON).

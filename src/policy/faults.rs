@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::aim;
 use super::catalogue::Setting;
 use super::engine::{Engine, Standing};
 use super::grammar::Filter;
@@ -11,7 +12,7 @@ use super::resolved::{Want, Wanted};
 use super::sources::CONFIG_KEY;
 use super::value::{Subject, Value};
 use crate::model::{Container, Dn, Fault, Kind, ObjectId, Place, Severity};
-use crate::store::{Member, Snapshot};
+use crate::store::{Member, Object, Snapshot};
 
 /// From this many users directly in one container on, `check` says so: one edit there reaches them all at once.
 const CROWD: usize = 10_000;
@@ -253,15 +254,21 @@ impl Listed<'_> {
             }
         }
         let is_empty = |id: &ObjectId| !filled.contains(id);
-        let is_unit = |kind: Kind| matches!(kind, Kind::Container(Container::Unit | Container::Domain));
+        // Active Directory has dozens of containers of its own in which no user will ever stand.
+        let is_unit = |object: &Object| match object.kind {
+            Kind::Container(Container::Unit) => !object.attributes.has_class("container"),
+            Kind::Container(Container::Domain) => true,
+            _ => false,
+        };
         let empty: Vec<ObjectId> = self
             .snapshot
             .iter()
-            .filter(|object| is_unit(object.kind) && !object.glue && is_empty(&object.id))
+            .filter(|object| is_unit(object) && !object.glue && is_empty(&object.id))
             .filter(|object| object.parent.is_none_or(|parent| !is_empty(&parent)))
             .map(|object| object.id)
             .collect();
-        for id in empty {
+        // A forest's own services are no place for users.
+        for id in empty.into_iter().filter(|id| !aim::is_configuration(&self.snapshot.dn(*id).unwrap_or_default())).collect::<Vec<_>>() {
             let what = "nothing stands in it: its policies are for nobody".to_owned();
             let remedy = "nothing has to be done; who is moved into it has its settings at once".to_owned();
             self.object(Severity::Note, "directory.empty", id, None, what, remedy);

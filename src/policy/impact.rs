@@ -10,11 +10,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::device::DeviceId;
 use super::relevant::Relevant;
 use super::sources::{Sources, Touched};
 use super::stead;
-use crate::model::{Kind, ObjectId};
+use crate::model::{DeviceId, Kind, ObjectId};
 use crate::store::{Change, ChangeSet, Object, Snapshot};
 
 /// Whom changes can affect.

@@ -21,7 +21,6 @@ mod network;
 mod object;
 mod outcome;
 mod personal;
-mod prefix;
 mod recorder;
 mod redact;
 mod relevant;
@@ -30,6 +29,7 @@ mod resolved;
 mod server_object;
 mod sources;
 mod spread;
+mod stale;
 mod stead;
 mod told;
 pub mod value;
@@ -43,7 +43,6 @@ mod wanted;
 mod witness;
 
 pub(crate) use calendar::rfc3339;
-pub use device::DeviceId;
 pub use engine::{Engine, PolicyConfig};
 pub use explain::{Applied, Entry, Explained, Explanation, Located, Loser, Nearest, Provenance, Sourced, explain};
 pub use find::{FindError, find_user};
@@ -51,10 +50,9 @@ pub use grammar::Operator;
 pub use guard::{Detained, Guard, GuardConfig, Had, Loss};
 pub use identity::IdentityConfig;
 pub use layers::Layer;
-pub use network::{Here, NetworkMap, Spot};
 pub use outcome::{Later, Outcome, UserChange, Withholding};
 pub use resolved::{Decision, Resolved, ResolvedSet, Source};
-pub use wanted::{Answer, Resource};
+pub use wanted::Answer;
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,7 @@
 //! only site, if there is exactly one. Of all that only what makes a difference is a [`Spot`]: an organisation without
 //! policies on sites and subnets has one, and pays nothing for its thousands of subnets.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,9 +12,8 @@ use super::grammar::{LineFault, warning};
 use super::identity::created;
 use super::layers::{container_of, is_container};
 use super::object::HeldFault;
-use super::prefix::{Prefix, PrefixError, PrefixMap};
 use super::sources::Sources;
-use crate::model::{Dn, Kind, ObjectId};
+use crate::model::{Dn, Here, Kind, NetworkMap, ObjectId, Prefix, PrefixError, PrefixMap, Spot};
 use crate::store::{Object, Snapshot};
 
 /// The attribute of `dialcastSubnet` that holds prefixes; in Active Directory the name of a `subnet` is one.
@@ -24,49 +22,6 @@ const PREFIX: &str = "dialcastSubnetPrefix";
 const SITE: [&str; 2] = ["siteObject", "dialcastSiteDN"];
 /// The most prefixes of one subnet object that are read.
 const PREFIXES_MAX: usize = 1024;
-
-/// Where an endpoint is, as far as it makes a difference to what it gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Spot {
-    /// The site, if policies govern it.
-    pub site: Option<ObjectId>,
-    /// The subnet, if policies govern it.
-    pub subnet: Option<ObjectId>,
-    /// For the profile of the network itself, which stands in no user's container: the container that the site stands in.
-    pub container: Option<ObjectId>,
-}
-
-/// What is known of an address.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Here {
-    /// For what belongs to a user or device. `None`: no site or subnet makes a difference.
-    pub endpoint: Option<Arc<Spot>>,
-    /// For the profile of the network.
-    pub network: Arc<Spot>,
-}
-
-/// Which address is where. A plain value: compared, and handed to whoever sees addresses.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct NetworkMap {
-    heres: Vec<Here>,
-    /// Places in `heres`.
-    by_prefix: PrefixMap<usize>,
-    /// What holds for an address in no subnet.
-    rest: Here,
-}
-
-impl fmt::Debug for NetworkMap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NetworkMap").field("distinct", &self.heres.len()).field("rest", &self.rest).finish_non_exhaustive()
-    }
-}
-
-impl NetworkMap {
-    /// Where an address is.
-    pub fn at(&self, address: IpAddr) -> &Here {
-        self.by_prefix.longest(address).and_then(|(_, at)| self.heres.get(*at)).unwrap_or(&self.rest)
-    }
-}
 
 /// The subnet and the site of an address, whether or not policies govern them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,16 +86,17 @@ impl Network {
         let mut subnets: Vec<ObjectId> = self.subnets.iter().copied().filter(|id| reading.counts(&self.bases, *id)).collect();
         subnets.sort_by_key(age);
         self.by_prefix = PrefixMap::default();
-        let mut map = Mapping { snapshot, sources, heres: Vec::new(), known: HashMap::new(), by_prefix: PrefixMap::default() };
+        let mut mapping = Mapping { snapshot, sources, map: NetworkMap::default() };
         for object in subnets.iter().filter_map(|id| snapshot.get(*id)) {
             let site = reading.site(object).filter(|site| sites.contains(site));
             for prefix in reading.prefixes(object) {
                 self.by_prefix.entry(prefix).or_insert((object.id, site));
-                map.put(prefix, object.id, site);
+                let here = mapping.here(Some(object.id), site);
+                mapping.map.insert(prefix, here);
             }
         }
-        let rest = map.here(None, self.only_site);
-        let map = NetworkMap { heres: map.heres, by_prefix: map.by_prefix, rest };
+        mapping.map.rest = mapping.here(None, self.only_site);
+        let map = mapping.map;
         self.faults = reading.faults;
         if map != *self.map {
             self.map = Arc::new(map);
@@ -252,22 +208,10 @@ impl Reading<'_> {
 struct Mapping<'a> {
     snapshot: &'a Snapshot,
     sources: &'a Sources,
-    heres: Vec<Here>,
-    known: HashMap<(Option<Arc<Spot>>, Arc<Spot>), usize>,
-    by_prefix: PrefixMap<usize>,
+    map: NetworkMap,
 }
 
 impl Mapping<'_> {
-    fn put(&mut self, prefix: Prefix, subnet: ObjectId, site: Option<ObjectId>) {
-        let here = self.here(Some(subnet), site);
-        let heres = &mut self.heres;
-        let at = *self.known.entry((here.endpoint.clone(), Arc::clone(&here.network))).or_insert_with(|| {
-            heres.push(here);
-            heres.len() - 1
-        });
-        self.by_prefix.entry(prefix).or_insert(at);
-    }
-
     fn here(&self, subnet: Option<ObjectId>, site: Option<ObjectId>) -> Here {
         let governed = |id: Option<ObjectId>| id.filter(|id| self.sources.governs(*id));
         let (own_site, own_subnet) = (governed(site), governed(subnet));
@@ -285,21 +229,4 @@ fn only_root(snapshot: &Snapshot) -> Option<ObjectId> {
     let mut roots = snapshot.roots().filter(|root| is_container(root) && !root.glue);
     let root = roots.next()?;
     roots.next().is_none().then_some(root.id)
-}
-
-#[cfg(test)]
-impl NetworkMap {
-    /// A map of these networks; `site` names what makes the difference there.
-    pub(crate) fn of(networks: &[(&str, u8)], rest: Option<u8>) -> Self {
-        let here = |site: Option<u8>| {
-            let spot = Spot { site: site.map(|n| ObjectId::from_bytes([n; 16])), ..Spot::default() };
-            Here { endpoint: site.map(|_| Arc::new(spot)), network: Arc::new(spot) }
-        };
-        let mut map = Self { rest: here(rest), ..Self::default() };
-        for (at, (prefix, site)) in networks.iter().enumerate() {
-            map.heres.push(here((*site > 0).then_some(*site)));
-            map.by_prefix.entry(prefix.parse().unwrap_or_else(|error| panic!("{error}"))).or_insert(at);
-        }
-        map
-    }
 }

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use super::network::Spot;
 use super::resolved::Resolved;
 use super::told::Told;
-use super::wanted::{Answer, Resource};
-use crate::model::{Aor, ObjectId};
+use super::wanted::Answer;
+use crate::model::{Aor, ObjectId, Resource, Spot};
 
 /// What differs for users, and what it cost to find out.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,6 @@ use super::catalogue::Setting;
 use super::grammar::Operator;
 use super::identity::{self, Given, IdentityConfig};
 use super::layers::{Chain, Layer};
-use super::network::Spot;
 use super::object::{HeldFault, PolicyObject, Since};
 use super::resolve::{Fold, Slot, Step, USER_LEVEL, admits, is_server_list, sort_servers};
 use super::resolved::{Decision, ResolvedSet, Want};
@@ -16,7 +15,7 @@ use super::sources::Sources;
 use super::spread::{self, Permutation};
 use super::value::Value;
 use super::witness::{Dropped, Origin, Witness};
-use crate::model::Aor;
+use crate::model::{Aor, Spot};
 use crate::store::{Object, Snapshot};
 
 /// `order` of what attributes say: every policy line on the user beats it.

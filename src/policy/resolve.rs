@@ -10,14 +10,13 @@ use std::sync::{Arc, LazyLock};
 use super::catalogue::Setting;
 use super::grammar::{Block, Filter, Operator};
 use super::layers::{Chain, Layer};
-use super::network::Spot;
 use super::object::{Base, Edit, PolicyObject, RefusedWhy, shown};
 use super::resolved::{Decision, ResolvedSet, Source, Want, Wanted};
 use super::sources::Sources;
 use super::spread;
 use super::value::{Value, ValueKind};
 use super::witness::{Dropped, Filtered, Origin, Witness};
-use crate::model::{Generation, ObjectId, Timestamp};
+use crate::model::{Generation, ObjectId, Spot, Timestamp};
 
 /// What is decided about one setting so far.
 #[derive(Debug, Clone, Default)]

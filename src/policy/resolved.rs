@@ -6,9 +6,8 @@ use std::sync::Arc;
 use super::catalogue::Setting;
 use super::grammar::Operator;
 use super::layers::Layer;
-use super::network::Spot;
 use super::value::Value;
-use crate::model::{Aor, Generation, ObjectId, Timestamp};
+use crate::model::{Aor, Generation, ObjectId, Spot, Timestamp};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

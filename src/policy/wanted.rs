@@ -8,29 +8,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use super::catalogue::{Scope, Setting};
-use super::device::DeviceId;
-use super::engine::{Engine, Stale};
+use super::engine::Engine;
 use super::impact::Impact;
 use super::layers::{Chain, Layer, container_of};
-use super::network::Spot;
+use super::object::HeldFault;
 use super::personal::{Orders, Own, Personal};
 use super::relevant::Direct;
 use super::resolve::{Sharers, shared};
 use super::resolved::{Decision, Resolved, ResolvedSet};
+use super::stale::Stale;
 use super::witness::Silent;
-use crate::model::{Aor, ObjectId};
-use crate::store::Object;
-
-/// What an endpoint subscribes to (RFC 6080 §5.1).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Resource {
-    /// A user's profile.
-    User(Aor),
-    /// The profile of the network that the endpoint is in.
-    LocalNetwork,
-    /// A device's profile.
-    Device(DeviceId),
-}
+use crate::model::{Aor, DeviceId, NetworkMap, ObjectId, Resource, Spot};
+use crate::store::{Change, ChangeSet, Object};
 
 /// The settings of a resource at a spot. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -133,6 +122,51 @@ impl Engine {
     /// How many resources are kept up to date for how many spots.
     pub fn wanted(&self) -> usize {
         self.wanted.told.len()
+    }
+
+    /// Which address is where: the same `Arc` as long as nothing differs.
+    pub const fn network(&self) -> &Arc<NetworkMap> {
+        self.network.map()
+    }
+
+    /// What is wrong with sites and subnets.
+    pub(super) fn network_faults(&self) -> &[(ObjectId, HeldFault)] {
+        self.network.faults()
+    }
+
+    /// What the devices of the directory call themselves.
+    pub fn devices(&self) -> impl Iterator<Item = &DeviceId> {
+        self.devices.ids()
+    }
+
+    /// Another number whenever that may have changed.
+    pub const fn devices_version(&self) -> u64 {
+        self.devices.version
+    }
+
+    /// Brings sites, subnets and devices up to date.
+    pub(super) fn note(&mut self, impact: &mut Impact, changes: &[ChangeSet]) {
+        for change in changes.iter().flat_map(|set| &set.changes) {
+            match change {
+                Change::Added(object) | Change::Modified { after: object, .. } | Change::Moved { after: object, .. } => {
+                    // Several changes may be of one object: what counts is what it is now.
+                    let Some(object) = self.snapshot.get(object.id) else { continue };
+                    self.network.note(object);
+                    impact.device_ids.extend(self.devices.ids_of(object.id).iter().cloned());
+                    self.devices.note(object, &self.config.identity.device);
+                    impact.device_ids.extend(self.devices.ids_of(object.id).iter().cloned());
+                }
+                Change::Removed { object, .. } if self.snapshot.get(object.id).is_none() => {
+                    self.network.forget(object.id);
+                    impact.device_ids.extend(self.devices.ids_of(object.id).iter().cloned());
+                    self.devices.forget(object.id);
+                }
+                Change::Removed { .. } | Change::Members { .. } => {}
+            }
+        }
+        if impact.network {
+            self.network.read(&self.snapshot, &self.sources);
+        }
     }
 
     /// Whom changes can affect among those that are wanted.

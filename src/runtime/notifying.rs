@@ -11,9 +11,8 @@ use super::live::{self, Feed, Live};
 use super::until;
 
 use crate::document::Document;
-use crate::model::Aor;
+use crate::model::{Aor, DeviceId, NetworkMap, Resource, Spot};
 use crate::net::{Event, Net};
-use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
 use crate::subscription::{Ask, CredentialChanges, Notifier, Reason, Waves};
 
 /// What the watcher says.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::notifying::Command;
 use crate::document::{Document, Renderer};
-use crate::model::Aor;
-use crate::policy::{Answer, DeviceId, Engine, NetworkMap, Resource, Spot};
+use crate::model::{Aor, NetworkMap, Resource, Spot};
+use crate::policy::{Answer, Engine};
 use crate::subscription::Ask;
 
 /// Documents in one message to the notifier: it answers phones between two of them.
@@ -16,7 +16,8 @@ const PUBLISH_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Placing {
     network: Option<Arc<NetworkMap>>,
-    devices: HashSet<DeviceId>,
+    /// By [`Engine::devices_version`].
+    devices: u64,
     /// Users who were not told what they asked for, or what changed, because what they would lose waits or is held.
     untold: HashSet<Aor>,
 }
@@ -82,9 +83,9 @@ impl Placing {
             let documents = answers.by_ref().take(PUBLISH_MAX).map(|answer| rendered(renderer, answer)).collect();
             commands.push(Command::PublishAt(documents));
         }
-        if !(engine.devices().count() == self.devices.len() && engine.devices().all(|id| self.devices.contains(id))) {
-            self.devices = engine.devices().cloned().collect();
-            commands.push(Command::Devices(self.devices.clone()));
+        if self.devices != engine.devices_version() {
+            self.devices = engine.devices_version();
+            commands.push(Command::Devices(engine.devices().cloned().collect()));
         }
         commands
     }

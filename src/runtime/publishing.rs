@@ -12,8 +12,8 @@ use super::kept::{self, Kept, KeptUsers, SavedDocuments};
 use super::notifying::Command;
 use super::placing::Placing;
 use crate::document::{Document, Profile, Renderer};
-use crate::model::{Aor, Fault};
-use crate::policy::{Answer, Engine, Guard, Resolved, Resource, Spot, UserChange};
+use crate::model::{Aor, Fault, Resource, Spot};
+use crate::policy::{Answer, Engine, Guard, Resolved, UserChange};
 use crate::store::{Change, ChangeSet, Snapshot};
 use crate::subscription::Ask;
 
@@ -36,6 +36,8 @@ pub(super) struct Published {
     pub(super) examined: usize,
     /// Users with a new document.
     pub(super) users: usize,
+    /// Documents for places that differ.
+    pub(super) places: usize,
     /// What passed.
     pub(super) changes: Vec<UserChange>,
 }
@@ -105,9 +107,10 @@ impl Publishing {
                 self.credentials.refresh(after);
             }
         }
+        let places = outcome.answers.len();
         let published = self.publish(now, snapshot, outcome.users, outcome.examined, trust).await;
         self.place(outcome.answers).await;
-        published
+        Published { places, ..published }
     }
 
     /// Changes that have waited long enough.
@@ -127,14 +130,14 @@ impl Publishing {
     }
 
     async fn publish(&mut self, now: Instant, snapshot: &Snapshot, changes: Vec<UserChange>, examined: usize, trust: Trust) -> Published {
-        let last = |change: &UserChange| Some((change.aor()?.clone(), Arc::clone(change.before()?)));
+        let last = |change: &UserChange| Some((change.aor()?.clone(), Arc::clone(change.before()?), has_last_answers(change)));
         let pass = match trust {
             Trust::Guarded => {
-                let lasts: Vec<(Aor, Arc<Resolved>)> = changes.iter().filter_map(last).collect();
+                let lasts: Vec<(Aor, Arc<Resolved>, bool)> = changes.iter().filter_map(last).collect();
                 let judged = self.guard.judge(now, changes, || self.engine.published());
-                for (aor, before) in lasts {
+                for (aor, before, with_answers) in lasts {
                     if self.guard.is_detained(&aor) {
-                        self.keep(aor, &before);
+                        self.keep(aor, &before, with_answers);
                     }
                 }
                 judged
@@ -147,10 +150,11 @@ impl Publishing {
     }
 
     /// Notes the last good settings of an address that is to have none.
-    fn keep(&mut self, aor: Aor, before: &Arc<Resolved>) {
+    fn keep(&mut self, aor: Aor, before: &Arc<Resolved>, with_answers: bool) {
         if !self.kept.contains_key(&aor) {
             let password = self.credentials.password(&aor);
-            self.kept.insert(aor, Kept::of(before, password));
+            let answers = if with_answers { self.engine.answers(&Resource::User(aor.clone())) } else { Vec::new() };
+            self.kept.insert(aor, Kept::of(before, answers, password));
         }
     }
 
@@ -166,7 +170,7 @@ impl Publishing {
                 UserChange::Withheld { user, why, before } => {
                     debug!(%user, "withheld: the last good document stays");
                     if let (Some(aor), Some(before)) = (why.own_address(), before) {
-                        self.keep(aor.clone(), before);
+                        self.keep(aor.clone(), before, true);
                     }
                 }
                 UserChange::Gone { aor, .. } => gone.push(aor.clone()),
@@ -205,7 +209,7 @@ impl Publishing {
             let documents = all.collect();
             self.send(Command::Publish(documents)).await;
         }
-        Published { examined, users, changes }
+        Published { examined, users, places: 0, changes }
     }
 
     /// After a restart: who is withheld, waiting or held has the documents of the last run.
@@ -224,8 +228,20 @@ impl Publishing {
 
     /// What the notifier asks of documents for places.
     pub(super) async fn answer(&mut self, asks: impl Iterator<Item = Ask>) {
-        let Self { placing, engine, renderer, guard, .. } = self;
-        let documents = placing.answer(engine, renderer, asks, |aor| guard.is_detained(aor));
+        let Self { placing, engine, renderer, guard, kept, .. } = self;
+        let asks: Vec<Ask> = asks.collect();
+        let mut documents = placing.answer(engine, renderer, asks.iter().cloned(), |aor| guard.is_detained(aor));
+        // Who would have none has the last good one.
+        for ask in asks {
+            let Ask::Want(resource, spot) = ask else { continue };
+            let Resource::User(aor) = &resource else { continue };
+            if let Some(kept) = kept.get(aor)
+                && !documents.iter().any(|(told, at, _)| *told == resource && *at == spot)
+                && let Some(document) = kept.document_at(renderer, spot)
+            {
+                documents.push((resource, spot, document));
+            }
+        }
         if !documents.is_empty() {
             self.send(Command::PublishAt(documents)).await;
         }
@@ -262,6 +278,12 @@ impl Publishing {
         faults.extend(self.credentials.faults());
         faults
     }
+}
+
+/// Whether the engine still has the last good answers for spots: it tells nothing new of who is gone or has no registrar. Who is disabled, or
+/// has lost his numbers, has new ones already.
+const fn has_last_answers(change: &UserChange) -> bool {
+    matches!(change, UserChange::Gone { .. } | UserChange::Withheld { .. })
 }
 
 /// The explicit empty profile of an address: every scope, and no setting.

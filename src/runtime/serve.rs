@@ -68,7 +68,7 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     let (net, events) = Net::bind(net_config)
         .map_err(|error| unbound(&error).map_or_else(|| Failed::Other(error.into()), |fault| Failed::Faults(vec![fault])))?;
     let listen = net.addresses().to_vec();
-    let say = Say { json, again: again(flags, &source) };
+    let say = Say { json, again: again(flags, &source), staging: config.staging };
     say.starting(&source, &config, &listen);
 
     let (reports, received) = mpsc::channel(REPORTS_MAX);
@@ -253,6 +253,8 @@ struct Say {
     json: bool,
     /// What `explain` and `check` need to see what the daemon sees.
     again: String,
+    /// Whether nothing is sent.
+    staging: bool,
 }
 
 impl Say {
@@ -280,7 +282,7 @@ impl Say {
         if self.json {
             let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
             let line = serde_json::json!({ "event": "ready", "directory": source.to_string(), "listen": listen, "objects": loaded.objects,
-                "users": loaded.users, "errors": errors, "warnings": warnings, "from_state": loaded.from_state, "took_ms": took_ms });
+                "users": loaded.users, "errors": errors, "warnings": warnings, "from_state": loaded.from_state, "staging": self.staging, "took_ms": took_ms });
             tell(&format!("{line}\n"));
             return;
         }
@@ -290,7 +292,9 @@ impl Say {
         if errors + warnings > 0 {
             let _ = writeln!(text, "{errors} errors and {warnings} warnings: `{program} check {again}` tells them");
         }
-        if let (Some(aor), Some(server)) = (&loaded.example, listen.first()) {
+        if self.staging {
+            text.push_str("staging: nothing is sent, and SUBSCRIBEs are answered 503\n");
+        } else if let (Some(aor), Some(server)) = (&loaded.example, listen.first()) {
             let transport = if server.transport == Transport::Tcp { ";transport=tcp" } else { "" };
             let server = quoted(&format!("sip:{}{transport}", server.address));
             let _ = writeln!(text, "\nTry, in another terminal:\n  {program} subscribe {} --server {server}", quoted(aor.as_str()));

@@ -310,7 +310,7 @@ impl Watching {
         let objects: usize = changes.iter().map(|set| set.changes.len()).sum();
         info!(
             change = self.change, generation = %snapshot.generation(),
-            objects, examined = published.examined, users = published.users,
+            objects, examined = published.examined, users = published.users, places = published.places,
             waited_ms = millis(now.saturating_duration_since(since)), took_ms = millis(now.elapsed()),
             "the directory changed"
         );

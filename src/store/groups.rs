@@ -11,10 +11,11 @@
 
 use imbl::{OrdMap, OrdSet};
 
+use super::Object;
+use super::dense;
 use super::name::Name;
 use super::primary::Primary;
 use super::tree::Tree;
-use super::{Object, dense};
 use crate::model::{Dn, Kind, ObjectId};
 
 /// What one member value of a group stands for.

@@ -185,7 +185,8 @@ impl Store {
     fn finish(&mut self, refresh: Refresh, sweep: bool, cookie: Option<Cookie>, at: Timestamp) -> Applied {
         let (mut batch, unknown) = refresh.into_batch(sweep, &self.live);
         if let Some(guard) = &self.guard {
-            if !self.live.complete && !(sweep && unknown.is_empty()) {
+            let is_whole = sweep && unknown.is_empty();
+            if !self.live.complete && !is_whole {
                 return Applied { refused: Some(Suspicion::Partial), ..Applied::default() };
             }
             let verdict = guard.judge(&mut batch, &self.live, self.quarantine.as_ref());

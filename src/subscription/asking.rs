@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::policy::{Resource, Spot};
+use crate::model::{Resource, Spot};
 
 /// A question, or that it is none any more.
 #[derive(Debug, Clone, PartialEq, Eq)]

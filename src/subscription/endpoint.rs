@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::phase::Phase;
 use super::table::{Record, Subscription};
 use crate::document::Etag;
-use crate::policy::{Resource, Spot};
+use crate::model::{Resource, Spot};
 use crate::sip::Path;
 
 /// A subscriber and the version that it holds.

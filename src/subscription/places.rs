@@ -11,7 +11,7 @@ use super::phase::{Input, Phase};
 use super::reason::Reason;
 use super::table::{Subscription, SubscriptionId};
 use crate::document::Document;
-use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
+use crate::model::{DeviceId, NetworkMap, Resource, Spot};
 
 /// How long the first NOTIFY waits for the document of a spot that nobody has asked for before. It is there in milliseconds, unless the
 /// directory has just changed for everybody.

@@ -14,8 +14,7 @@ use super::phase::{Input, Phase};
 use super::places::WAIT_MAX;
 use super::table::{Beginning, Subscription, SubscriptionId, Ways};
 use crate::document::profile;
-use crate::model::Aor;
-use crate::policy::{DeviceId, Resource};
+use crate::model::{Aor, DeviceId, Resource};
 use crate::sip::transaction::RequestKey;
 use crate::sip::{Event, Message, Name, Path, Uri};
 

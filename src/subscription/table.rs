@@ -11,7 +11,7 @@ use super::dialog::Dialog;
 use super::phase::Phase;
 use super::reason::Reason;
 use crate::document::{Document, Etag};
-use crate::policy::{Resource, Spot};
+use crate::model::{Resource, Spot};
 use crate::sip::Path;
 use crate::sip::transaction::slab::Slab;
 

@@ -27,10 +27,10 @@ pub fn take(buffer: &mut Vec<u8>) -> Option<Request> {
     if buffer.len() < header + length {
         return None;
     }
-    let octets: Vec<u8> = buffer.drain(..header + length).collect();
-    let (_, message) = parse_tag(&octets).unwrap();
+    let whole: Vec<u8> = buffer.drain(..header + length).collect();
+    let (_, message) = parse_tag(&whole).unwrap();
     let mut parts = list(&message).to_vec().into_iter();
-    let id = octets_of(parts.next().unwrap());
+    let id = octets(&parts.next().unwrap()).to_vec();
     let operation = parts.next().unwrap();
     let controls = parts.next().map(|controls| list(&controls).iter().map(control).collect()).unwrap_or_default();
     Some(Request { id, operation, controls })
@@ -48,10 +48,6 @@ pub fn list(tag: &StructureTag) -> &[StructureTag] {
 
 pub fn octets(tag: &StructureTag) -> &[u8] {
     if let PL::P(octets) = &tag.payload { octets } else { panic!("a sequence in place of a simple value") }
-}
-
-fn octets_of(tag: StructureTag) -> Vec<u8> {
-    octets(&tag).to_vec()
 }
 
 pub fn text(tag: &StructureTag) -> String {

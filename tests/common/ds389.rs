@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Needs Debian's package `389-ds-base` (with `python3-lib389`), `ldap-utils`, and root. Plugins that are on: Content
-//! Synchronization, Retro Changelog (with nsUniqueId), MemberOf, USN. The first test of a machine prepares a server in ten seconds;
+//! Synchronization, Retro Changelog (with the entries' ids), `MemberOf`, USN. The first test of a machine prepares a server in ten seconds;
 //! every other copies it. All helpers panic with the tool's own words when they fail.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
@@ -68,8 +68,12 @@ pub struct Ds389 {
     port: u16,
     secure_port: u16,
     child: Option<Child>,
+    network: Option<Network>,
     _turn: Turn,
 }
+
+/// Starts a program in a network of its own, and where the server is found there.
+type Network = (Box<dyn Fn(&str) -> Command + Send + Sync>, Ipv4Addr);
 
 impl Ds389 {
     pub const SUFFIX: &str = "dc=corp,dc=example";
@@ -101,8 +105,10 @@ impl Ds389 {
         fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         run(Command::new("cp").arg("-a").arg(template.join(".")).arg(dir.path()), "");
         let (port, secure_port) = (free_port(), free_port());
-        let server = Self { dir, port, secure_port, child: None, _turn: turn };
-        let (from, to) = (template.display().to_string(), server.dir.path().display().to_string());
+        let server = Self { dir, port, secure_port, child: None, network: None, _turn: turn };
+        // The files name the folder in which they were made.
+        let from = fs::read_to_string(template.join("made-in")).unwrap();
+        let to = server.dir.path().display().to_string();
         for name in ["dse.ldif", "pkcs11.txt"] {
             let path = server.conf().join(name);
             let text = fs::read_to_string(&path).unwrap().replace("\n ", "").replace(&from, &to);
@@ -129,7 +135,18 @@ impl Ds389 {
     }
 
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+        let address = self.network.as_ref().map_or(Ipv4Addr::LOCALHOST, |(_, address)| *address);
+        SocketAddr::from((address, self.port))
+    }
+
+    /// In a network of its own, while it is down: `command` starts programs there, and the server listens on this address of it.
+    pub fn network(&mut self, command: impl Fn(&str) -> Command + Send + Sync + 'static, address: Ipv4Addr) {
+        self.configure("cn=config", "nsslapd-listenhost", &address.to_string());
+        self.network = Some((Box::new(command), address));
+    }
+
+    fn command(&self, program: &str) -> Command {
+        self.network.as_ref().map_or_else(|| Command::new(program), |(command, _)| command(program))
     }
 
     /// Any change records, by ldapmodify as the Directory Manager. Returns when the server has answered the last one.
@@ -199,7 +216,7 @@ impl Ds389 {
     /// Starts it (again), on the same ports with the same data; returns when it answers.
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "ns-slapd runs");
-        self.child = Some(start(self.dir.path(), self.address()));
+        self.child = Some(start(self.command("ns-slapd"), self.dir.path(), self.address()));
     }
 
     /// Starts it on another port: those who know the old one do not find it.
@@ -271,8 +288,8 @@ impl Ds389 {
     }
 
     fn tool(&self, name: &str, arguments: &[&str], input: &str) -> String {
-        let url = format!("ldap://127.0.0.1:{}", self.port);
-        let mut command = Command::new(name);
+        let url = format!("ldap://{}", self.address());
+        let mut command = self.command(name);
         run(command.args(["-x", "-H", &url, "-D", Self::ADMIN, "-w", Self::PASSWORD]).args(arguments), input)
     }
 }
@@ -312,9 +329,8 @@ impl Drop for Turn {
 }
 
 /// Starts the server of a folder, and waits until it answers.
-fn start(dir: &Path, address: SocketAddr) -> Child {
+fn start(mut server: Command, dir: &Path, address: SocketAddr) -> Child {
     let log = File::create(dir.join("log")).unwrap();
-    let mut server = Command::new("ns-slapd");
     // With a level for debugging it stays in the foreground.
     server.arg("-D").arg(dir.join("etc/dirsrv/slapd-test")).arg("-i").arg(dir.join("run/dirsrv/slapd-test.pid")).args(["-d", "0"]);
     server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -342,15 +358,21 @@ fn template() -> PathBuf {
         source.hash(&mut of);
     }
     let template = PathBuf::from(format!("/tmp/dialcast-389ds-template-{:016x}", of.finish()));
-    let lock = File::create(template.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    if !template.join("ready").exists() {
-        let _ = fs::remove_dir_all(&template);
-        prepare(&template);
-        File::create(template.join("ready")).unwrap();
+    let _one = PREPARING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !template.exists() {
+        // Another process may do the same at the same time: whoever is first to rename wins.
+        let made = tempfile::Builder::new().prefix("dialcast-389ds-made-").tempdir_in("/tmp").unwrap().keep();
+        fs::set_permissions(&made, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        prepare(&made);
+        fs::write(made.join("made-in"), made.display().to_string()).unwrap();
+        if fs::rename(&made, &template).is_err() {
+            fs::remove_dir_all(&made).unwrap();
+        }
     }
     template
 }
+
+static PREPARING: Mutex<()> = Mutex::new(());
 
 /// Makes a server as Debian's tools do it, without systemd.
 fn prepare(dir: &Path) {
@@ -420,7 +442,7 @@ fn prepare(dir: &Path) {
     rewrite(&conf.join("dse.ldif"), &text);
     run(Command::new("chown").args(["-R", "dirsrv:dirsrv"]).arg(dir), "");
     // The first start makes the changelog's database; a stop in good order leaves files that can be copied.
-    let mut child = start(dir, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let mut child = start(Command::new("ns-slapd"), dir, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     run(Command::new("kill").args(["-s", "TERM", &child.id().to_string()]), "");
     child.wait().unwrap();
     for entry in fs::read_dir(dir.join("var/lib/dirsrv/slapd-test/db")).unwrap().flatten() {

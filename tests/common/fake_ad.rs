@@ -575,6 +575,13 @@ impl<'a> Search<'a> {
             state.objects.values().filter(|object| object.changed > above && state.is_visible(object, true)).collect();
         // A whole dump leaves out what is gone.
         changed.retain(|object| above > 0 || !object.deleted);
+        // And whose change is in none of the attributes asked for.
+        let asks_name = self.asked.iter().any(|name| name == "name");
+        changed.retain(|object| {
+            let only_name = object.stamps.iter().all(|(name, (_, local))| *name == "name" || *local <= above)
+                && object.stamps.get("name").is_some_and(|(_, local)| *local == object.changed);
+            object.created > above || asks_name || !only_name
+        });
         changed.sort_by_key(|object| object.changed);
         let more = changed.len() > state.limits.dirsync;
         changed.truncate(state.limits.dirsync);

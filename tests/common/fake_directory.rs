@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use ldap3::asn1::{PL, StructureTag};
@@ -57,7 +57,10 @@ type Attributes = BTreeMap<String, Vec<String>>;
 struct State {
     manner: Manner,
     model: Model,
+    /// The changes that those who come back are told of.
     log: Vec<Told>,
+    /// All changes, for those who listen.
+    live: Vec<Told>,
     /// Changes up to here are forgotten.
     trimmed: u64,
     /// The newest number given to a change, and by which change each entry is as it is.
@@ -92,7 +95,19 @@ impl FakeDirectory {
         let trimmed = model.counter;
         let changed = model.entries().map(|entry| (entry.number, entry.changed)).collect();
         let (log, kept) = (Vec::new(), None);
-        let state = State { manner, model, log, trimmed, newest: trimmed, changed, history: 0, hidden: None, closed: false, kept };
+        let state = State {
+            manner,
+            model,
+            log,
+            live: Vec::new(),
+            trimmed,
+            newest: trimmed,
+            changed,
+            history: 0,
+            hidden: None,
+            closed: false,
+            kept,
+        };
         let state = Arc::new(Mutex::new(state));
         let (news, cuts) = (watch::Sender::new(0), watch::Sender::new(0));
         let fake = Self { address, state: Arc::clone(&state), news: news.clone(), cuts: cuts.clone() };
@@ -144,9 +159,7 @@ impl FakeDirectory {
     }
 
     pub fn hide(&self, base: Option<&str>) {
-        let mut state = self.lock();
-        state.hidden = base.map(str::to_owned);
-        state.model.now_s += 2;
+        self.lock().hidden = base.map(str::to_owned);
     }
 
     pub fn backup(&self) {
@@ -159,9 +172,8 @@ impl FakeDirectory {
     pub fn restore(&self) -> bool {
         let mut state = self.lock();
         let Some(Kept { mut model, log, trimmed, changed }) = state.kept.take() else { return false };
-        // Neither the clock nor luck goes back, and no id comes twice.
+        // Luck does not go back, and no id comes twice.
         model.random = state.model.random.clone();
-        model.now_s = state.model.now_s + 2;
         model.skip_to(state.model.next_number());
         (state.model, state.log, state.trimmed, state.changed) = (model, log, trimmed, changed);
         state.history += 1;
@@ -176,6 +188,12 @@ impl FakeDirectory {
 
 impl State {
     fn step(&mut self) {
+        self.model.now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        // A version of one second's resolution cannot tell what was before the backup from what came after it.
+        let coarse = matches!(self.manner, Manner::PersistentSearch | Manner::Plain);
+        if coarse && self.kept.as_ref().is_some_and(|kept| kept.model.now_s == self.model.now_s) {
+            self.kept = None;
+        }
         for change in self.model.step() {
             let (number, from, to, attributes) = match change {
                 Change::Added(number) => {
@@ -196,7 +214,9 @@ impl State {
             self.changed.insert(number, self.newest);
             // Rendered again: the number is the newest now.
             let attributes = self.model.entry(number).map(|entry| self.attributes(entry)).or(attributes).unwrap_or_default();
-            self.log.push(Told { counter: self.newest, number, from, to, attributes });
+            let told = Told { counter: self.newest, number, from, to, attributes };
+            self.live.push(told.clone());
+            self.log.push(told);
         }
     }
 
@@ -255,11 +275,8 @@ impl State {
     }
 }
 
-/// Seconds of the model as a generalized time: the model's clock is set to now, and then runs by its own steps.
-fn time(seconds: u64) -> String {
-    static BEGUN_S: OnceLock<u64> = OnceLock::new();
-    let begun = BEGUN_S.get_or_init(|| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs());
-    let at = begun + seconds - 1_790_000_000;
+/// Seconds since 1970 as a generalized time.
+fn time(at: u64) -> String {
     let (mut day, mut year, mut month) = (at / 86_400, 1970, 1);
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     while day >= 365 + u64::from(leap(year)) {
@@ -297,8 +314,11 @@ async fn connection(stream: TcpStream, state: Arc<Mutex<State>>, news: watch::Re
         buffer.extend_from_slice(&chunk[..length]);
         while let Some(request) = ber::take(&mut buffer) {
             match request.operation.id {
-                0 if !send(&out, &ber::message(&request.id, &ber::result(0x61, 0), &[])).await => return,
-                0 => {}
+                0 => {
+                    if !send(&out, &ber::message(&request.id, &ber::result(0x61, 0), &[])).await {
+                        return;
+                    }
+                }
                 3 => {
                     let search = Search::read(&request);
                     if search.follows() {
@@ -323,8 +343,9 @@ struct Search {
     scope: u8,
     filter: StructureTag,
     wanted: BTreeSet<String>,
-    /// RFC 4533, with the cookie.
-    sync: Option<Option<String>>,
+    /// RFC 4533; and the cookie.
+    sync: bool,
+    cookie: Option<String>,
     persistent: bool,
 }
 
@@ -333,8 +354,9 @@ impl Search {
         let PL::C(parts) = &request.operation.payload else { panic!("a search without parts") };
         let wanted = ber::list(&parts[7]).iter().map(|name| ber::text(name).to_lowercase()).collect();
         let control = |oid: &str| request.controls.iter().find(|(name, _)| name == oid).map(|(_, value)| value.clone());
-        let sync = control("1.3.6.1.4.1.4203.1.9.1.1").map(|value| {
-            let (_, value) = ldap3::asn1::parse_tag(&value).unwrap();
+        let sync = control("1.3.6.1.4.1.4203.1.9.1.1");
+        let cookie = sync.as_ref().and_then(|value| {
+            let (_, value) = ldap3::asn1::parse_tag(value).unwrap();
             ber::list(&value).iter().find(|part| part.id == 4).map(ber::text)
         });
         Self {
@@ -343,13 +365,14 @@ impl Search {
             scope: ber::octets(&parts[1])[0],
             filter: parts[6].clone(),
             wanted,
-            sync,
+            sync: sync.is_some(),
+            cookie,
             persistent: control("2.16.840.1.113730.3.4.3").is_some(),
         }
     }
 
     fn follows(&self) -> bool {
-        self.sync.is_some() || self.persistent
+        self.sync || self.persistent
     }
 
     fn done(&self, code: u8) -> Vec<u8> {
@@ -409,7 +432,7 @@ impl Search {
 
     /// The refresh of RFC 4533; nothing when the cookie is refused.
     fn refresh(&self, state: &State) -> Result<Vec<u8>, u8> {
-        let cookie = self.sync.clone().flatten();
+        let cookie = self.cookie.clone();
         let mut out = Vec::new();
         let now = state.cookie(state.last());
         let add = |out: &mut Vec<u8>, number: Number, dn: &str, attributes: &Attributes| {
@@ -500,20 +523,26 @@ impl Search {
 async fn follow(search: Search, state: Arc<Mutex<State>>, out: Out, mut news: watch::Receiver<u64>) {
     let (first, mut at) = {
         let state = state.lock().unwrap();
-        let first = if search.sync.is_some() { search.refresh(&state) } else { Ok(Vec::new()) };
-        (first, state.last())
+        let first = if search.sync { search.refresh(&state) } else { Ok(Vec::new()) };
+        (first, state.live.len())
     };
     match first {
-        Ok(octets) => drop(send(&out, &octets).await),
+        Ok(octets) => _ = send(&out, &octets).await,
         // 4096 takes two octets.
-        Err(0) => return drop(send(&out, &ber::message(&search.id, &ber::result_of(0x65, &[0x10, 0x00]), &[])).await),
-        Err(code) => return drop(send(&out, &search.done(code)).await),
+        Err(0) => {
+            let _ = send(&out, &ber::message(&search.id, &ber::result_of(0x65, &[0x10, 0x00]), &[])).await;
+            return;
+        }
+        Err(code) => {
+            let _ = send(&out, &search.done(code)).await;
+            return;
+        }
     }
     loop {
         let octets = {
             let state = state.lock().unwrap();
-            let told: Vec<u8> = state.log.iter().filter(|told| told.counter > at).flat_map(|told| search.change(&state, told)).collect();
-            at = state.last();
+            let told: Vec<u8> = state.live[at..].iter().flat_map(|told| search.change(&state, told)).collect();
+            at = state.live.len();
             told
         };
         if !octets.is_empty() && !send(&out, &octets).await {

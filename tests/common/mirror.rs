@@ -76,7 +76,7 @@ impl Mirror {
             self.described = matches!(event, Event::InitDone { .. } | Event::Checkpoint(_));
             let applied = self.store.apply(event, Timestamp(0));
             let bad: Vec<_> = applied.faults.iter().filter(|fault| fault.code != "store.name-taken").collect();
-            assert!(bad.is_empty(), "{bad:?}");
+            assert!(bad.is_empty(), "{bad:?}, after {:#?}", self.told);
         }
     }
 

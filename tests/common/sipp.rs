@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -52,6 +52,11 @@ pub struct Phones {
 impl Phones {
     /// Subscribes each of these `user@domain`, and waits until each has its first document.
     pub fn subscribe<S: AsRef<str>>(server: SocketAddr, users: impl IntoIterator<Item = (S, Wire)>) -> Self {
+        Self::subscribe_at(server, Ipv4Addr::LOCALHOST, users)
+    }
+
+    /// The same, the phones at this address.
+    pub fn subscribe_at<S: AsRef<str>>(server: SocketAddr, own: Ipv4Addr, users: impl IntoIterator<Item = (S, Wire)>) -> Self {
         let dir = TempDir::new().unwrap();
         let mut csv = String::from("SEQUENTIAL\n");
         let mut names = Vec::new();
@@ -74,7 +79,7 @@ impl Phones {
         let mut sipp = Command::new("sipp");
         sipp.arg(server.to_string()).current_dir(dir.path()).env("TZ", "UTC");
         sipp.arg("-sf").arg(checkout("tests/sipp/hold.xml")).args(["-inf", "users.csv"]);
-        sipp.args(["-i", "127.0.0.1", "-t", if tcp { "tn" } else { "un" }, "-max_socket", "400"]);
+        sipp.args(["-i", &own.to_string(), "-t", if tcp { "tn" } else { "un" }, "-max_socket", "400"]);
         sipp.args(["-m", &count, "-l", &count, "-r", "200", "-nostdin"]);
         sipp.args(["-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]);
         let out = File::create(dir.path().join("screen.log")).unwrap();

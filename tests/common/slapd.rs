@@ -57,7 +57,11 @@ pub struct Setup {
     database: String,
     session_log: u32,
     tls: Option<Tls>,
+    network: Option<Network>,
 }
+
+/// Starts a program in a network of its own, and where the server is found there.
+type Network = (Box<dyn Fn(&str) -> Command + Send + Sync>, Ipv4Addr);
 
 /// Files for slapd's TLS, in PEM.
 #[derive(Clone)]
@@ -70,7 +74,7 @@ pub struct Tls {
 impl Setup {
     /// A server that holds these content records.
     pub fn new(ldif: impl Into<String>) -> Self {
-        Self { ldif: ldif.into(), global: String::new(), database: String::new(), session_log: 10_000, tls: None }
+        Self { ldif: ldif.into(), global: String::new(), database: String::new(), session_log: 10_000, tls: None, network: None }
     }
 
     /// Adds lines to the global part of slapd.conf.
@@ -97,12 +101,19 @@ impl Setup {
         self
     }
 
+    /// In a network of its own: `command` starts programs there, and the server also listens on this address of it.
+    pub fn network(mut self, command: impl Fn(&str) -> Command + Send + Sync + 'static, address: Ipv4Addr) -> Self {
+        self.network = Some((Box::new(command), address));
+        self
+    }
+
     /// Loads the records and starts the server.
-    pub fn start(self) -> Slapd {
+    pub fn start(mut self) -> Slapd {
         let dir = TempDir::new().unwrap();
         std::fs::create_dir(dir.path().join("db")).unwrap();
         std::fs::write(dir.path().join("slapd.conf"), self.config(dir.path())).unwrap();
-        let mut slapd = Slapd { dir, ldap: free_port(), ldaps: self.tls.is_some().then(free_port), child: None };
+        let network = self.network.take();
+        let mut slapd = Slapd { dir, ldap: free_port(), ldaps: self.tls.is_some().then(free_port), child: None, network };
         if !self.ldif.is_empty() {
             slapd.slapadd(&self.ldif, &["-q", "-w"]);
         }
@@ -158,6 +169,7 @@ pub struct Slapd {
     ldap: u16,
     ldaps: Option<u16>,
     child: Option<Child>,
+    network: Option<Network>,
 }
 
 impl Slapd {
@@ -185,7 +197,12 @@ impl Slapd {
     }
 
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ldap))
+        let address = self.network.as_ref().map_or(Ipv4Addr::LOCALHOST, |(_, address)| *address);
+        SocketAddr::from((address, self.ldap))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        self.network.as_ref().map_or_else(|| Command::new(program), |(command, _)| command(program))
     }
 
     /// Its folder, for files of the test.
@@ -258,7 +275,10 @@ impl Slapd {
             write!(urls, " ldaps://127.0.0.1:{port}").unwrap();
         }
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
-        let mut slapd = Command::new("slapd");
+        if self.network.is_some() {
+            write!(urls, " ldap://{}", self.address()).unwrap();
+        }
+        let mut slapd = self.command("slapd");
         slapd.arg("-f").arg(self.dir.path().join("slapd.conf")).args(["-h", &urls, "-d", "0"]);
         slapd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = slapd.spawn().expect("slapd starts (Debian: apt-get install slapd ldap-utils)");
@@ -293,6 +313,22 @@ impl Slapd {
         self.restart();
     }
 
+    /// Keeps a copy of its database, while it is down.
+    pub fn backup(&self) {
+        assert!(self.child.is_none(), "the files change while slapd runs");
+        let copy = self.dir.path().join("backup");
+        let _ = std::fs::remove_dir_all(&copy);
+        run(Command::new("cp").arg("-a").arg(self.dir.path().join("db")).arg(&copy), "");
+    }
+
+    /// Puts the copy back, while it is down.
+    pub fn restore(&self) {
+        assert!(self.child.is_none(), "the files change while slapd runs");
+        let db = self.dir.path().join("db");
+        std::fs::remove_dir_all(&db).unwrap();
+        run(Command::new("cp").arg("-a").arg(self.dir.path().join("backup")).arg(&db), "");
+    }
+
     /// Freezes it (SIGSTOP): its connections stand, and nothing answers.
     pub fn pause(&self) {
         self.signal("STOP");
@@ -310,7 +346,7 @@ impl Slapd {
 
     fn tool(&self, name: &str, arguments: &[&str], input: &str) -> String {
         let url = format!("ldap://127.0.0.1:{}", self.ldap);
-        let mut command = Command::new(name);
+        let mut command = self.command(name);
         run(command.args(["-x", "-H", &url, "-D", Self::ADMIN, "-w", Self::PASSWORD]).args(arguments), input)
     }
 }

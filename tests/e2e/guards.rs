@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -272,6 +275,35 @@ fn a_first_list_without_its_canary() {
     let mut phones = Phones::all(starting.address, users(&sample()), Wire::Udp);
     assert!(!phones.document("anna@corp.example").is_empty());
     starting.stop();
+}
+
+/// The control socket is its account's alone, and nobody who writes nonsense, much or nothing at all keeps others from it.
+#[test]
+fn the_control_socket_bears_with_clients() {
+    let _shared = shared();
+    let slapd = Slapd::start(&sample());
+    let state = tempfile::tempdir().unwrap();
+    let daemon = Serve::on(slapd.url()).state(state.path()).start();
+    let path = state.path().join("control.sock");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let say = |bytes: &[u8]| {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // It may have been turned away by then.
+        let _ = stream.write_all(bytes);
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    assert!(say(b"nonsense\n").contains("\"error\""));
+    assert!(say(&[b'x'; 10_000]).contains("\"error\"") || say(&[b'x'; 10_000]).is_empty());
+    // More clients than there is room for: the others are turned away, and room is there again when one leaves.
+    let silent: Vec<UnixStream> = (0..40).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    until("it is full", PATIENCE, || say(b"{\"command\":\"holds\"}\n").is_empty().then_some(()));
+    drop(silent);
+    until("there is room again", PATIENCE, || (say(b"{\"command\":\"holds\"}\n") == "{\"holds\":[]}\n").then_some(()));
+    daemon.stop();
+    assert!(!path.exists());
 }
 
 /// Without a daemon there is a clear answer.

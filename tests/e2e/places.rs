@@ -1,6 +1,7 @@
 //! The same user at different addresses: sites and subnets on slapd, phones on addresses of the loopback.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use crate::common::daemon::{Daemon, Serve, ask, json};
@@ -14,7 +15,7 @@ const NETWORK: &str = "ou=Network,dc=corp,dc=example";
 /// Two sites. The lab is a part of Berlin's network; whoever is in none of them is nowhere.
 fn directory() -> String {
     let site = |name: &str, lines: &[&str]| {
-        let lines: String = lines.iter().map(|line| format!("dialcastSetting: {line}\n")).collect();
+        let lines: String = lines.iter().map(|line| format!("dialcastSetting: {line}\n")).collect::<Vec<_>>().concat();
         format!("\ndn: cn={name},{NETWORK}\nobjectClass: dialcastSite\nobjectClass: dialcastPolicy\ncn: {name}\n{lines}")
     };
     let mut ldif = BASE.replace("objectClass: dcObject\no: Corp", "objectClass: dcObject\nobjectClass: dialcastPolicy\no: Corp").replace(
@@ -33,7 +34,8 @@ fn directory() -> String {
     ldif += &subnet("rome-lan", &["127.0.3.0/24", "::1/128"], Some("Rome"), &[]);
     ldif += &unit("ou=People,dc=corp,dc=example", &[]);
     for uid in ["anna", "ben"] {
-        ldif += &format!(
+        let _ = write!(
+            ldif,
             "\ndn: uid={uid},ou=People,dc=corp,dc=example\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: {uid}\nsn: {uid}\nmail: {uid}@corp.example\n"
         );
     }
@@ -43,10 +45,10 @@ fn directory() -> String {
 }
 
 fn subnet(name: &str, prefixes: &[&str], site: Option<&str>, lines: &[&str]) -> String {
-    let prefixes: String = prefixes.iter().map(|prefix| format!("dialcastSubnetPrefix: {prefix}\n")).collect();
+    let prefixes: String = prefixes.iter().map(|prefix| format!("dialcastSubnetPrefix: {prefix}\n")).collect::<Vec<_>>().concat();
     let site = site.map(|site| format!("dialcastSiteDN: cn={site},{NETWORK}\n")).unwrap_or_default();
     let policy = if lines.is_empty() { "" } else { "objectClass: dialcastPolicy\n" };
-    let lines: String = lines.iter().map(|line| format!("dialcastSetting: {line}\n")).collect();
+    let lines: String = lines.iter().map(|line| format!("dialcastSetting: {line}\n")).collect::<Vec<_>>().concat();
     format!("\ndn: cn={name},{NETWORK}\nobjectClass: dialcastSubnet\n{policy}cn: {name}\n{prefixes}{site}{lines}")
 }
 
@@ -96,7 +98,8 @@ impl Handset {
                 .iter()
                 .flat_map(|name| head.lines().filter(move |line| line.starts_with(name)))
                 .map(|line| format!("{line}\r\n"))
-                .collect();
+                .collect::<Vec<_>>()
+                .concat();
             self.socket.send(format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n").as_bytes()).unwrap();
             assert!(head.contains("Subscription-State: active"), "{head}");
             assert!(!body.is_empty(), "phone {}: the document was not there in time", self.number);
@@ -153,7 +156,7 @@ impl World {
 
     /// Where phones are, by what they have.
     fn places(&self) -> String {
-        self.phones.iter().map(|(name, phone)| format!("{name}: {}\n", place(&phone.body))).collect()
+        self.phones.iter().map(|(name, phone)| format!("{name}: {}\n", place(&phone.body))).collect::<Vec<_>>().concat()
     }
 
     /// Makes a change, and asserts that exactly these phones are told, once. That the others are not is known without waiting: a second

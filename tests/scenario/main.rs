@@ -18,6 +18,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod faults;
 mod latency;
 mod server;
 mod stage;
@@ -26,7 +27,7 @@ mod words;
 
 use std::sync::OnceLock;
 
-use server::{Files, OpenLdap, Server};
+use server::{DirectoryServer, DomainController, Files, OpenLdap, Server};
 use stage::{Told, play};
 
 /// What an LDIF file makes of the story: told once, compared with by every server's run.
@@ -60,4 +61,34 @@ fn told_by_ldif() {
 fn told_by_openldap() {
     let _alone = common::alone();
     same_as_the_file(&mut OpenLdap::start());
+}
+
+#[test]
+fn told_by_389_directory_server() {
+    let _alone = common::alone();
+    same_as_the_file(&mut DirectoryServer::start());
+}
+
+#[test]
+fn openldap_fails_and_no_phone_loses_anything() {
+    let _alone = common::alone();
+    faults::survives(&mut OpenLdap::start());
+}
+
+#[test]
+fn directory_server_fails_and_no_phone_loses_anything() {
+    let _alone = common::alone();
+    faults::survives(&mut DirectoryServer::start());
+}
+
+#[test]
+fn samba_fails_and_no_phone_loses_anything() {
+    let _alone = common::alone();
+    faults::survives(&mut DomainController::start());
+}
+
+#[test]
+fn told_by_samba() {
+    let _alone = common::alone();
+    same_as_the_file(&mut DomainController::start());
 }

@@ -1,6 +1,7 @@
 //! What happens: an organisation, and what its admin does to it, without a word of any server's language.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 /// Below the suffix: on Active Directory a policy may stand in an OU and not in the domain itself.
 pub(crate) const CORP: &str = "OU=Corp,DC=corp,DC=example";
@@ -18,11 +19,19 @@ pub(crate) enum Thing {
     Server { name: String, above: String, role: &'static str, address: String },
     /// Lines for whatever stands in a container.
     Policy { name: String, above: String, lines: Vec<String> },
+    /// Where sites and their policies stand.
+    Network,
+    /// A site, and lines for the endpoints there.
+    Site { name: &'static str, line: &'static str },
+    /// A subnet and its site.
+    Subnet { prefix: &'static str, site: &'static str },
 }
 
 impl Thing {
+    /// The name of what is called alike everywhere; sites are not.
     pub(crate) fn dn(&self) -> String {
         match self {
+            Self::Network | Self::Site { .. } | Self::Subnet { .. } => String::new(),
             Self::Unit(dn) => dn.clone(),
             Self::Person { name, above, .. }
             | Self::Group { name, above, .. }
@@ -51,6 +60,11 @@ pub(crate) enum Deed {
     Lines {
         dn: String,
         lines: Vec<String>,
+    },
+    /// A subnet belongs to another site.
+    Subnet {
+        prefix: &'static str,
+        site: &'static str,
     },
     /// Another name, another place, or both.
     Move {
@@ -104,12 +118,20 @@ pub(crate) fn lisbon() -> String {
     format!("OU=Lisbon,{CORP}")
 }
 
-fn sales() -> String {
+pub(crate) fn sales() -> String {
     format!("OU=Sales,{}", berlin())
 }
 
 fn groups() -> String {
     format!("OU=Groups,{CORP}")
+}
+
+/// Phones in another subnet than the others.
+pub(crate) const FAR: Ipv4Addr = Ipv4Addr::new(127, 0, 9, 1);
+
+/// Who has them.
+pub(crate) fn far() -> BTreeSet<String> {
+    phones(["ben", "rui"])
 }
 
 /// Whoever has a phone from the beginning: 100 in the OU that moves, and a few who stay.
@@ -155,6 +177,13 @@ pub(crate) fn beginning() -> Vec<Thing> {
         above: CORP.to_owned(),
         lines: vec![format!("filter group:CN=Outer,{groups}"), "forward.delay = 7".to_owned()],
     });
+    things.extend([
+        Thing::Network,
+        Thing::Site { name: "Near", line: "media.max-bandwidth = 1000" },
+        Thing::Site { name: "Far", line: "media.max-bandwidth = 500" },
+        Thing::Subnet { prefix: "127.0.0.0/24", site: "Near" },
+        Thing::Subnet { prefix: "127.0.9.0/24", site: "Far" },
+    ]);
     things
 }
 
@@ -197,6 +226,7 @@ pub(crate) fn steps() -> Vec<Step> {
             vec![lines(&berlin, &["language = de", "timezone = Europe/Zurich", "video.max-height = 720"])],
             phones(["anna", "ben", "carla"]),
         ),
+        step("a subnet belongs to another site", vec![Deed::Subnet { prefix: "127.0.9.0/24", site: "Near" }], far()),
         step("a user is deleted", vec![Deed::Delete(format!("CN=carla,{berlin}"))], phones(["carla"])),
         step(
             "a user of the moved OU gets another number",

@@ -208,7 +208,7 @@ impl RootDse {
     /// What it is, for people.
     pub(super) fn server(&self) -> String {
         let vendor = [self.0.text("vendorName"), self.0.text("vendorVersion")].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        if self.0.has_class("OpenLDAProotDSE") {
+        if self.is_openldap() {
             "OpenLDAP".to_owned()
         } else if vendor.is_empty() && self.has_capability("1.2.840.113556.1.4.800") {
             "Active Directory".to_owned()
@@ -247,6 +247,11 @@ impl RootDse {
     /// The naming contexts that it holds.
     pub(super) fn contexts(&self) -> Vec<Dn> {
         self.0.texts("namingContexts").filter_map(|text| text.parse().ok()).collect()
+    }
+
+    /// Whether it is OpenLDAP.
+    pub(super) fn is_openldap(&self) -> bool {
+        self.0.has_class("OpenLDAProotDSE")
     }
 
     /// Whether it is 389 Directory Server or its kin.

@@ -171,6 +171,15 @@ pub(super) fn page_cookie(controls: &[Control]) -> Result<Option<Vec<u8>>, Malfo
     primitive(cookie.payload).map(Some)
 }
 
+/// What the DirSync control of a result says (MS-ADTS §3.1.1.3.4.1.3): whether there is more, and the cookie.
+pub(super) fn dirsync(value: &[u8]) -> Result<(bool, Vec<u8>), Malformed> {
+    let mut parts = sequence(value)?.into_iter();
+    let (Some(more), Some(_), Some(cookie)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("a DirSync control without its parts");
+    };
+    Ok((primitive(more.payload)?.iter().any(|&octet| octet != 0), primitive(cookie.payload)?))
+}
+
 /// The value of a control.
 pub(super) fn control_value<'c>(controls: &'c [Control], oid: &str) -> Option<&'c [u8]> {
     controls.iter().find(|control| control.1.ctype == oid).and_then(|control| control.1.val.as_deref())

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::connect::RootDse;
+use super::failure::LdapFailure;
 
 /// A way of telling changes. Which one is used is found out from the root DSE, and the configuration can force it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum Dialect {
 const SYNC_REQUEST: &str = "1.3.6.1.4.1.4203.1.9.1.1";
 /// draft-ietf-ldapext-psearch §4.
 const PERSISTENT_SEARCH: &str = "2.16.840.1.113730.3.4.3";
+/// MS-ADTS §3.1.1.3.4.1.3.
+const DIRSYNC: &str = "1.2.840.113556.1.4.841";
 /// MS-ADTS §3.1.1.3.4.3.1 `LDAP_CAP_ACTIVE_DIRECTORY_OID`.
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 
@@ -63,7 +66,24 @@ impl Dialect {
         if dse.has_control(PERSISTENT_SEARCH) {
             return (Self::PersistentSearch, "supportedControl has persistent search, and not RFC 4533");
         }
-        (Self::Poll, "the server offers no way of telling changes")
+        let why = if dse.is_openldap() {
+            "the overlay syncprov is not loaded for the database; with it changes would be told at once"
+        } else {
+            "the server offers no way of telling changes"
+        };
+        (Self::Poll, why)
+    }
+
+    /// Whether the server can be read so. An unknown critical control would be the end of the connection (and, in ldap3, a panic).
+    pub(super) fn check(self, dse: &RootDse) -> Result<(), LdapFailure> {
+        let needs = match self {
+            Self::Syncrepl | Self::Syncrepl389 => dse.has_control(SYNC_REQUEST),
+            Self::PersistentSearch => dse.has_control(PERSISTENT_SEARCH),
+            Self::DirSync => dse.has_control(DIRSYNC),
+            Self::ActiveDirectory => dse.has_capability(ACTIVE_DIRECTORY),
+            Self::Poll => true,
+        };
+        if needs { Ok(()) } else { Err(LdapFailure::Dialect { server: dse.server(), dialect: self }) }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ldap3::{LdapError, LdapResult};
 use thiserror::Error;
 
+use super::Dialect;
 use crate::directory::{OptionsError, SecretError};
 use crate::model::{Fault, Place, Severity};
 
@@ -125,11 +126,13 @@ pub enum LdapFailure {
         /// The same, and the server's words.
         answer: String,
     },
-    /// The server cannot tell changes in a way that is known here.
-    #[error("{server} does not offer Content Synchronization (RFC 4533) in a way that can be trusted")]
+    /// The server cannot be read in the way that the configuration wants.
+    #[error("{server} does not offer what the dialect `{dialect}` needs")]
     Dialect {
         /// What it is.
         server: String,
+        /// The dialect.
+        dialect: Dialect,
     },
     /// No base DN, and the server has none or several naming contexts.
     #[error("there is no base DN, and the server has {} naming contexts", .contexts.len())]
@@ -251,7 +254,7 @@ impl LdapFailure {
             Self::StartTls(_) => "give the server a certificate, or use ldaps://",
             Self::Bind { how, code, answer, .. } => of_bind(*how, *code, answer),
             Self::Dialect { .. } => {
-                "on OpenLDAP, load the overlay syncprov for the database; other servers are read by dialects that this version does not have: export to LDIF"
+                "leave directory.dialect out, and the server's root DSE decides; for syncrepl on OpenLDAP load the overlay syncprov for the database, on 389 Directory Server enable the plugins Content Synchronization and Retro Changelog"
             }
             Self::Base { contexts } if contexts.is_empty() => "write the base DN into directory.url: ldap://HOST/dc=corp,dc=example",
             Self::Base { contexts } => return format!("write one of them into directory.url: {}", contexts.join(", ")),
@@ -336,7 +339,7 @@ fn of_bind(how: Method, code: u32, answer: &str) -> &'static str {
         (Method::Simple, 49, _) => "check directory.bind_dn, and the password in directory.password_file",
         (Method::Simple, ..) => "check directory.bind_dn, and whether the account may log in",
         (Method::External, 7, _) => {
-            "let the server ask for client certificates, and trust their authority (OpenLDAP: TLSVerifyClient try and TLSCACertificateFile; 389ds: nsslapd-require-secure-binds and nsSSLClientAuth)"
+            "let the server ask for client certificates, and trust their authority (OpenLDAP: TLSVerifyClient try and TLSCACertificateFile; 389ds: nsSSLClientAuth)"
         }
         (Method::External, ..) => {
             "map the certificate's subject to an account (OpenLDAP: authz-regexp; 389ds: certmap.conf; Active Directory: altSecurityIdentities)"

@@ -87,6 +87,18 @@ impl Faults {
         }
     }
 
+    /// Whether another controller is away; why, if so.
+    pub(super) fn also_down(&mut self, url: &str, why: Option<&str>) {
+        match why {
+            None => self.changed |= self.hidden.remove(&format!("also{url}")).is_some(),
+            Some(why) => {
+                let what = format!("{url}, which is listened to beside, is away: {why}");
+                let remedy = "nothing is lost: its changes come by replication; take it out of directory.also if it is gone for good";
+                self.hide("also", url, self.fault(Severity::Warning, "ldap.also-down", what, remedy));
+            }
+        }
+    }
+
     /// Whether the server tells of changes; where it does not, how often they are looked for.
     pub(super) fn not_told(&mut self, poll_ms: Option<u128>) {
         match poll_ms {
@@ -100,7 +112,8 @@ impl Faults {
     }
 
     fn hide(&mut self, kind: &str, about: &str, fault: Fault) {
-        self.changed |= self.hidden.insert(format!("{kind}{about}"), fault.clone()).as_ref() != Some(&fault);
+        let before = self.hidden.insert(format!("{kind}{about}"), fault);
+        self.changed |= before.as_ref() != self.hidden.get(&format!("{kind}{about}"));
     }
 
     pub(super) fn bad_name(&mut self, id: ObjectId, text: &str, why: &str) {

@@ -1,5 +1,7 @@
 //! The feed: one session after another, with pauses between those that fail.
 
+use std::time::{Duration, Instant};
+
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
@@ -20,6 +22,7 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Resume, ou
     }
     let mut refused = false;
     loop {
+        let begun = Instant::now();
         let end = session.run().await;
         if session.outlet.refreshed {
             backoff.reset();
@@ -30,6 +33,7 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Resume, ou
             End::Relist => {
                 session.outlet.cookie = None;
                 session.outlet.ledger.distrust();
+                session.places.stay();
                 continue;
             }
             // The first time there is nothing to wait for.
@@ -47,6 +51,9 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Resume, ou
                 failure
             }
         };
+        if session.outlet.refreshed && is_of_the_line(&failure, begun.elapsed()) {
+            session.places.stay();
+        }
         let pause = match &failure {
             // Tried often, it locks the account.
             failure if failure.is_of_account() => backoff.longest(&mut random),
@@ -65,6 +72,15 @@ pub(in crate::directory) async fn watch(options: LdapOptions, resume: Resume, ou
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// A session that went well for so long, and then lost its connection.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// Whether a session's end says little against its server: a connection is closed when a ticket expires, when something between thinks
+/// that it is idle, when the server is started anew. The same server is then tried first; another could have to be compared entry by entry.
+fn is_of_the_line(failure: &LdapFailure, lived: Duration) -> bool {
+    matches!(failure, LdapFailure::Closed(_)) && lived >= STEADY
 }
 
 /// Reports that may wait between the session and its collector: they are in one task.
@@ -90,5 +106,18 @@ pub(in crate::directory) async fn read(options: LdapOptions) -> Result<(Vec<Even
         (End::Listed, found) => Ok(found),
         (End::Failed(failure), _) => Err(failure),
         (End::Unheard | End::CookieRefused | End::Relist, _) => Err(LdapFailure::Closed(" in the middle of the list".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_fault_an_end_is() {
+        let closed = || LdapFailure::Closed(" by the server".to_owned());
+        assert!(is_of_the_line(&closed(), STEADY));
+        assert!(!is_of_the_line(&closed(), STEADY / 2));
+        assert!(!is_of_the_line(&LdapFailure::Silent(STEADY), STEADY * 2));
     }
 }

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use sha2::{Digest, Sha256};
 
 use super::clock;
-use super::ledger::YOUNG;
+use super::ledger::{LEAF, YOUNG};
 use crate::model::{Attributes, Dn, ObjectId};
 
 /// The attribute that gives an entry its stable id.
@@ -104,7 +104,7 @@ impl Identity {
 /// Which version of an entry was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Version {
-    /// Differs whenever the entry does, and is even; 0 when nothing tells.
+    /// Differs whenever the entry does, with its two lowest bits clear; 0 when nothing tells.
     pub(super) number: u64,
     /// When it was changed, by the clock of the server that took the change, in seconds since 1970.
     pub(super) changed_s: Option<i64>,
@@ -137,7 +137,7 @@ pub(super) fn take_version(attributes: &mut Attributes) -> Version {
         }
     }
     if version.number > 0 {
-        version.number = (hasher.finish() & !YOUNG).max(YOUNG << 1);
+        version.number = (hasher.finish() & !(YOUNG | LEAF)).max(LEAF << 1);
     }
     version
 }

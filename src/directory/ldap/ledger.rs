@@ -4,7 +4,7 @@
 //! lose changes without a word. So on a schedule the server is asked for every id with its version, which is a small part of the
 //! directory, and whatever differs from the ledger is read again. Pure: no network and no time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::model::ObjectId;
 
@@ -15,6 +15,9 @@ const UNKNOWN: u64 = 0;
 /// when that second is over.
 pub(super) const YOUNG: u64 = 1;
 
+/// Set in the number of a version that was told of an entry which has nothing below it, by its kind.
+pub(super) const LEAF: u64 = 2;
+
 /// What was told, in about forty octets an entry.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -24,6 +27,8 @@ pub(super) struct Ledger {
     /// Whether the versions are of entries told, not found in a list: a complete list was told since the start.
     trusted: bool,
     refresh: Option<Refresh>,
+    /// Entries told since somebody began to watch; empty when nobody does.
+    touched: Option<HashSet<ObjectId>>,
 }
 
 /// A refresh that may yet be forgotten.
@@ -75,6 +80,9 @@ impl Ledger {
 
     /// The entry was told with this version.
     pub(super) fn told(&mut self, id: ObjectId, version: u64) {
+        if let Some(touched) = &mut self.touched {
+            touched.insert(id);
+        }
         match &mut self.refresh {
             Some(refresh) => drop(refresh.named.insert(id, Some(version))),
             None => drop(self.known.insert(id, version)),
@@ -91,6 +99,9 @@ impl Ledger {
 
     /// The entry was told to be gone.
     pub(super) fn gone(&mut self, id: ObjectId) {
+        if let Some(touched) = &mut self.touched {
+            touched.insert(id);
+        }
         match &mut self.refresh {
             Some(refresh) => drop(refresh.named.insert(id, None)),
             None => drop(self.known.remove(&id)),
@@ -132,6 +143,11 @@ impl Ledger {
         named.map_or_else(|| self.known.contains_key(&id), Option::is_some)
     }
 
+    /// Whether nothing went with the entry when it went, by its kind.
+    pub(super) fn is_leaf(&self, id: ObjectId) -> bool {
+        self.known.get(&id).is_some_and(|known| known & LEAF != 0)
+    }
+
     /// What is known of an entry that is listed with this version. A version that was not known is taken over.
     pub(super) fn standing(&mut self, id: ObjectId, version: u64) -> Standing {
         if !self.primed {
@@ -166,6 +182,16 @@ impl Ledger {
         differences
     }
 
+    /// Notes what is told from now on, until [`Self::watched`] is asked.
+    pub(super) fn watch(&mut self) {
+        self.touched = Some(HashSet::new());
+    }
+
+    /// What was told since [`Self::watch`].
+    pub(super) fn watched(&mut self) -> HashSet<ObjectId> {
+        self.touched.take().unwrap_or_default()
+    }
+
     /// Every entry that was told.
     pub(super) fn ids(&self) -> impl Iterator<Item = ObjectId> {
         self.known.keys().copied()
@@ -174,7 +200,8 @@ impl Ledger {
 
 /// Whether an entry that was told with one version need not be read, when it is listed with the other.
 const fn is_same(known: u64, listed: u64) -> bool {
-    known | YOUNG == listed | YOUNG && (known & YOUNG == 0 || listed & YOUNG != 0)
+    const MARKS: u64 = YOUNG | LEAF;
+    known | MARKS == listed | MARKS && (known & YOUNG == 0 || listed & YOUNG != 0)
 }
 
 #[cfg(test)]
@@ -203,23 +230,23 @@ mod tests {
 
     #[test]
     fn what_differs() {
-        let ledger = full(&[(1, 10), (2, 10), (4, 10), (5, 10)]);
-        let differences = ledger.compare(&mut listed(&[(4, 10), (3, 10), (2, 11)]));
+        let ledger = full(&[(1, 16), (2, 16), (4, 16), (5, 16)]);
+        let differences = ledger.compare(&mut listed(&[(4, 16), (3, 16), (2, 20)]));
         assert_eq!(differences, Differences { stale: vec![id(2), id(3)], missing: vec![id(1), id(5)] });
-        assert_eq!(ledger.compare(&mut listed(&[(1, 10), (2, 10), (4, 10), (5, 10)])), Differences::default());
+        assert_eq!(ledger.compare(&mut listed(&[(1, 16), (2, 16), (4, 16), (5, 16)])), Differences::default());
     }
 
     #[test]
     fn a_refresh_that_breaks_off_is_forgotten() {
-        let mut ledger = full(&[(1, 10), (2, 10)]);
+        let mut ledger = full(&[(1, 16), (2, 16)]);
         ledger.begin(false);
-        ledger.told(id(1), 11);
+        ledger.told(id(1), 20);
         ledger.gone(id(2));
         assert!(ledger.knows(id(1)) && !ledger.knows(id(2)));
         ledger.begin(false);
         ledger.kept(id(1));
         ledger.complete(false);
-        assert_eq!(ledger.compare(&mut listed(&[(1, 10), (2, 10)])), Differences::default());
+        assert_eq!(ledger.compare(&mut listed(&[(1, 16), (2, 16)])), Differences::default());
         // With a sweep, what is not named goes.
         ledger.begin(false);
         ledger.kept(id(1));
@@ -230,10 +257,10 @@ mod tests {
     #[test]
     fn what_came_from_an_earlier_run() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.standing(id(1), 10), Standing::Unprimed);
+        assert_eq!(ledger.standing(id(1), 16), Standing::Unprimed);
         ledger.prime([id(1)]);
-        assert_eq!((ledger.standing(id(1), 10), ledger.standing(id(1), 11)), (Standing::Same, Standing::Stale));
-        assert_eq!(ledger.standing(id(2), 10), Standing::Stale);
+        assert_eq!((ledger.standing(id(1), 16), ledger.standing(id(1), 20)), (Standing::Same, Standing::Stale));
+        assert_eq!(ledger.standing(id(2), 16), Standing::Stale);
         assert!(!ledger.is_trusted());
         assert!(full(&[]).is_trusted());
     }
@@ -241,16 +268,17 @@ mod tests {
     #[test]
     fn a_second_that_is_not_over() {
         // The same version, told while its second may not have been over.
-        let ledger = full(&[(1, 10 | YOUNG), (2, 10), (3, 10)]);
-        assert_eq!(ledger.compare(&mut listed(&[(1, 10 | YOUNG), (2, 10), (3, 10)])).stale, []);
-        assert_eq!(ledger.compare(&mut listed(&[(1, 10), (2, 10), (3, 12 | YOUNG)])).stale, [id(1), id(3)]);
+        let (old, young, other) = (16, 16 + YOUNG, 20 + YOUNG);
+        let ledger = full(&[(1, young), (2, old), (3, old)]);
+        assert_eq!(ledger.compare(&mut listed(&[(1, young), (2, old), (3, old)])).stale, []);
+        assert_eq!(ledger.compare(&mut listed(&[(1, old), (2, old), (3, other)])).stale, [id(1), id(3)]);
     }
 
     proptest! {
         #[test]
         fn as_sets_have_it(told in prop::collection::btree_map(0..20u8, 1..4u64, 0..20), list in prop::collection::btree_map(0..20u8, 1..4u64, 0..20)) {
-            let even = |entries: std::collections::BTreeMap<u8, u64>| entries.into_iter().map(|(n, version)| (n, version * 2)).collect();
-            let (told, list): (std::collections::BTreeMap<u8, u64>, std::collections::BTreeMap<u8, u64>) = (even(told), even(list));
+            let even = |entries: BTreeMap<u8, u64>| entries.into_iter().map(|(n, version)| (n, version * 4)).collect();
+            let (told, list): (BTreeMap<u8, u64>, BTreeMap<u8, u64>) = (even(told), even(list));
             let ledger = full(&told.clone().into_iter().collect::<Vec<_>>());
             let found = ledger.compare(&mut listed(&list.clone().into_iter().collect::<Vec<_>>()));
             let stale: Vec<ObjectId> = list.iter().filter(|(n, version)| told.get(n) != Some(version)).map(|(n, _)| id(*n)).collect();

@@ -18,7 +18,8 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::failure::LdapFailure;
-use crate::directory::{LdapOptions, LocateOptions, OptionsError, ServerUrl};
+use crate::directory::{Cookie, LdapOptions, LocateOptions, OptionsError, ServerUrl};
+use crate::model::{Dn, Rdn};
 
 /// The most servers taken from the DNS: nobody waits for a thirty-third.
 const SERVERS_MAX: usize = 32;
@@ -65,18 +66,18 @@ pub(super) struct Places {
     stay: bool,
     /// The servers that were found last: the DNS may be away while they are not.
     known: Vec<ServerUrl>,
+    /// The controller that a kept state is of, by its name: before there was a connection it is the first.
+    home: Option<String>,
 }
 
 impl Places {
-    /// The next connection is to the same server, if it can be had: this one did nothing wrong.
-    pub(super) fn stay(&mut self) {
-        self.stay = true;
+    /// For a feed that goes on from this cookie.
+    pub(super) fn resume(cookie: Option<&Cookie>) -> Self {
+        Self { home: cookie.and_then(controller_of), ..Self::default() }
     }
 
-    /// The next connection is to this server (`ldaps://dc1.corp.example:636`), if it is among those to choose from.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the dialect of Active Directory goes on where its checkpoint is from"))]
-    pub(super) fn prefer(&mut self, url: ServerUrl) {
-        self.current = Some(url);
+    /// The next connection is to the same server, if it can be had: this one did nothing wrong.
+    pub(super) fn stay(&mut self) {
         self.stay = true;
     }
 
@@ -98,13 +99,29 @@ impl Places {
     }
 
     fn order(&self, mut servers: Vec<ServerUrl>) -> Vec<ServerUrl> {
-        let is_current = |url: &ServerUrl| self.current.as_ref().is_some_and(|current| current.origin() == url.origin());
+        let is_home = |url: &ServerUrl| {
+            let name = url.host();
+            url.ip().is_none()
+                && self.home.as_deref().is_some_and(|home| name.split('.').next().is_some_and(|first| first.eq_ignore_ascii_case(home)))
+        };
+        let is_current = |url: &ServerUrl| match &self.current {
+            Some(current) => current.origin() == url.origin(),
+            None => is_home(url),
+        };
         if let Some(at) = servers.iter().position(is_current) {
             let current = servers.remove(at);
-            servers.insert(if self.stay { 0 } else { servers.len() }, current);
+            servers.insert(if self.stay || self.current.is_none() { 0 } else { servers.len() }, current);
         }
         servers
     }
+}
+
+/// Active Directory's cookies name the controller that they are of in their second line, by its NTDS settings
+/// (`CN=NTDS Settings,CN=DC1,CN=Servers,…`): at another one everything would have to be compared.
+fn controller_of(cookie: &Cookie) -> Option<String> {
+    let settings: Dn = std::str::from_utf8(&cookie.0).ok()?.lines().nth(1)?.parse().ok()?;
+    let (first, above) = settings.rdns().split_first()?;
+    (first.key() == "cn=ntds settings").then(|| above.first().map(Rdn::value))?
 }
 
 /// All servers of the options, with what was asked to find them.
@@ -380,9 +397,11 @@ mod tests {
         assert_eq!(order(&places), "acb");
         places.stay();
         assert_eq!(order(&places), "bac");
-        places.prefer("ldaps://c:636/dc=x".parse().unwrap());
-        assert_eq!(order(&places), "cab");
-        places.prefer("ldaps://gone".parse().unwrap());
-        assert_eq!(order(&places), "abc");
+        // A state that was kept is of one controller.
+        let cookie = |service: &str| Cookie(format!("ad 1 0123\n{service}\n…").into_bytes());
+        let of = |service: &str| order(&Places::resume(Some(&cookie(service))));
+        assert_eq!(of("CN=NTDS Settings,CN=C,CN=Servers,CN=Berlin,CN=Sites,CN=Configuration,DC=x"), "cab");
+        assert_eq!(of("CN=NTDS Settings,CN=D,CN=Servers,CN=Berlin,CN=Sites,CN=Configuration,DC=x"), "abc");
+        assert_eq!((of("nonsense"), of("CN=C,DC=x")), ("abc".to_owned(), "abc".to_owned()));
     }
 }

@@ -3,13 +3,42 @@
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::ad::Ahead;
 use super::clock;
 use super::decode::Found;
 use super::failure::LdapFailure;
 use super::faults::Faults;
-use super::ledger::Ledger;
+use super::ledger::{LEAF, Ledger};
 use super::queue::Queue;
 use crate::directory::{Cookie, Entry, Event, LdapOptions, Report};
+use crate::model::Dn;
+
+/// Classes of entries that have nothing below them.
+const LEAVES: [&str; 13] = [
+    "person",
+    "organizationalPerson",
+    "inetOrgPerson",
+    "user",
+    "account",
+    "posixAccount",
+    "groupOfNames",
+    "groupOfUniqueNames",
+    "posixGroup",
+    "group",
+    "device",
+    "applicationProcess",
+    "dialcastSubnet",
+];
+
+/// What vanished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lost {
+    Nothing,
+    /// Entries without others below them. Should one come back, groups may hold it by a name that it has no longer.
+    Entries,
+    /// Entries, and perhaps others with them that the ledger still has: it is not to be gone on from.
+    Subtrees,
+}
 
 /// What every session writes to, whatever its dialect.
 pub(super) struct Outlet {
@@ -18,6 +47,8 @@ pub(super) struct Outlet {
     /// Where to go on from: the newest told, or that of the session before.
     pub(super) cookie: Option<Cookie>,
     pub(super) faults: Faults,
+    /// Of Active Directory: what another controller has newer than the one that is read.
+    pub(super) ahead: Ahead,
     /// Whether this connection's refresh was completed.
     pub(super) refreshed: bool,
     /// Whether a list is all that is wanted.
@@ -26,8 +57,8 @@ pub(super) struct Outlet {
     pub(super) ledger: Ledger,
     /// When everything was last known to be as it was told: a full list, or a comparison.
     pub(super) compared: Instant,
-    /// Whether something vanished since everything was last read, perhaps with what hung below it.
-    pub(super) swept: bool,
+    /// What vanished since everything was last read.
+    pub(super) lost: Lost,
     /// When everything was last read.
     pub(super) listed: Instant,
     /// By how many seconds the servers' clocks may differ from each other and from ours.
@@ -42,11 +73,12 @@ impl Outlet {
             queue: Queue::default(),
             cookie,
             faults,
+            ahead: Ahead::default(),
             refreshed: false,
             list_only,
             ledger: Ledger::default(),
             compared: Instant::now(),
-            swept: false,
+            lost: Lost::Nothing,
             listed: Instant::now(),
             clocks_s: options.timers.poll_overlap.as_secs(),
         }
@@ -98,10 +130,12 @@ impl Outlet {
         match &event {
             Event::Delete(id) => {
                 self.faults.good(*id);
+                // What hung below it went with it, and nobody says what that was.
+                self.lost = self.lost.max(if self.ledger.is_leaf(*id) { Lost::Entries } else { Lost::Subtrees });
                 self.ledger.gone(*id);
-                // What hung below went with it, and nobody says what that was.
-                self.swept = true;
             }
+            // The server believes that it was told. Where it is, the roll call finds it.
+            Event::InitKeep(id) if self.ledger.is_primed() && !self.ledger.knows(*id) => return,
             Event::InitKeep(id) => self.ledger.kept(*id),
             _ => {}
         }
@@ -110,8 +144,9 @@ impl Outlet {
 
     /// Tells an entry as it is now: in a refresh, or by itself. One whose name cannot be read stays as it was.
     pub(super) fn found(&mut self, entry: Found, refreshing: bool) {
-        let Found { id, dn, attributes, version, .. } = entry;
-        self.ledger.told(id, version.marked(clock::settled_s(self.clocks_s)));
+        let Found { id, dn, attributes, version, has_below } = entry;
+        let is_leaf = has_below != Some(true) && LEAVES.iter().any(|class| attributes.has_class(class));
+        self.ledger.told(id, version.marked(clock::settled_s(self.clocks_s)) | if is_leaf { LEAF } else { 0 });
         match dn {
             Ok(dn) => {
                 self.faults.good(id);
@@ -128,11 +163,18 @@ impl Outlet {
         }
     }
 
+    /// The name of an entry that came from elsewhere, or back into sight, with others below it: servers tell of the entry alone.
+    /// `inside`: entries can be moved into the base from outside. An entry that was just made has nothing below it.
+    pub(super) fn brings_others(&self, entry: &Found, inside: bool) -> Option<Dn> {
+        let has_below = self.ledger.is_primed() && entry.has_below.unwrap_or(inside) && !self.ledger.knows(entry.id);
+        entry.dn.as_ref().ok().filter(|_| has_below).cloned()
+    }
+
     /// A refresh begins: its faults are told anew. `full`: it is the whole content.
     pub(super) fn begin(&mut self, full: bool) {
         self.faults.clear();
         if full {
-            self.swept = false;
+            self.lost = Lost::Nothing;
             self.listed = Instant::now();
         }
         self.ledger.begin(full);

@@ -34,8 +34,6 @@ pub(super) async fn find_out(
     let paged = opened.dse.has_control(PAGED_RESULTS);
     let mut names = attributes(options, &VERSIONS);
     names.extend(identity.attribute().filter(|_| identity != Identity::EntryUuid).map(str::to_owned));
-    if opened.is_inside() {
-        names.push("hasSubordinates".to_owned());
-    }
+    names.push("hasSubordinates".to_owned());
     Ok((Listing::new(base, identity, paged, &options.timers), names))
 }

@@ -7,6 +7,7 @@ use ldap3::Scope;
 use ldap3::asn1::{PL, parse_tag};
 use ldap3::controls::{Control, RawControl};
 
+use super::connect::RootDse;
 use super::decode::{self, Malformed};
 use super::failure::{LdapFailure, answer};
 use super::identity::Identity;
@@ -47,6 +48,8 @@ pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, mut opened: 
     handle.with_controls(RawControl { ctype: PERSISTENT_SEARCH.to_owned(), crit: true, val: Some(ASKED.to_vec()) });
     let starting = handle.streaming_search(&listing.base, Scope::Subtree, "(objectClass=*)", names.clone());
     let mut stream: Stream = wire.call("the search", options.timers.connect, starting).await?;
+    // No answer says from when on the server tells of changes. Its next answer most likely comes later.
+    RootDse::read(&mut wire, options.timers.connect).await?;
     outlet.tell(Report::Up { what });
     refresh(outlet, &mut wire, &listing, &names, |_| ()).await?;
     if outlet.list_only {
@@ -56,7 +59,7 @@ pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, mut opened: 
     let mut alarm = Vitals::alarm(&options.timers);
     let mut vitals = Vitals::new();
     let mut roll = Roll::new(listing.clone(), names.clone(), &options.timers, COMPARE_EVERY);
-    // No answer says from when on the server tells of changes: one of them may lie between the list and that moment.
+    // Should it have come earlier, a change may lie between the list and that moment.
     roll.begin(wire.handle());
     loop {
         let room = outlet.has_room();
@@ -112,8 +115,7 @@ fn told(
         outlet.event(Event::Delete(found.id));
         return Ok(None);
     }
-    let is_new = inside && found.has_below != Some(false) && !outlet.ledger.knows(found.id);
-    let below = found.dn.clone().ok().filter(|_| is_new);
+    let below = outlet.brings_others(&found, inside);
     outlet.found(found, false);
     Ok(below)
 }

@@ -14,6 +14,9 @@ const LENGTH_MAX: usize = 8_192;
 /// Octets of attributes that may wait: a few groups of 100,000 members (5 MB each) among small entries.
 const OCTETS_MAX: usize = 64 << 20;
 
+/// Attributes whose values are names of other entries, and are resolved when they are told.
+const REFERENCES: [&str; 3] = ["member", "uniqueMember", "memberUid"];
+
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -45,9 +48,13 @@ impl Queue {
         match &report {
             Report::Event(Event::Apply(entry)) => {
                 if let Some(older) = self.older(entry.id, &entry.dn) {
-                    self.octets += octets(&entry.attributes);
-                    self.replace(older, report);
-                    return;
+                    if !REFERENCES.iter().any(|name| entry.attributes.has(name)) {
+                        self.octets += octets(&entry.attributes);
+                        self.replace(older, report);
+                        return;
+                    }
+                    // Its values are names, and these mean what they mean after all that waits. Nothing that waits needs the older one.
+                    self.remove(older);
                 }
                 self.applies.insert(entry.id, number);
                 self.names.insert(entry.dn.key(), number);
@@ -125,8 +132,10 @@ impl Queue {
 
     fn remove(&mut self, number: u64) {
         let index = number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
-        if let Some(slot) = index.and_then(|index| self.waiting.get_mut(index)) {
-            *slot = None;
+        if let Some(slot) = index.and_then(|index| self.waiting.get_mut(index))
+            && let Some(Report::Event(Event::Apply(old))) = slot.take()
+        {
+            self.octets = self.octets.saturating_sub(octets(&old.attributes));
         }
     }
 }
@@ -184,6 +193,18 @@ mod tests {
     fn the_newest_cookie_is_enough() {
         let reports = [apply(1, "cn=a", 1), checkpoint(1), apply(2, "cn=b", 1), checkpoint(2), apply(1, "cn=a", 2)];
         assert_eq!(through(&reports), [apply(1, "cn=a", 2), apply(2, "cn=b", 1), checkpoint(2)]);
+    }
+
+    #[test]
+    fn a_groups_names_mean_what_they_mean_now() {
+        let group = |member: &str| {
+            let attributes = [("member", member.as_bytes().to_vec())].into_iter().collect();
+            Report::Event(Event::Apply(Entry { id: id(9), dn: "cn=g".parse().unwrap(), attributes }))
+        };
+        // 1 gives up its name, 2 takes it, and the group then holds 2. In the older one's place it would hold 1.
+        let (renamed, taken) = (apply(1, "cn=old", 2), apply(2, "cn=x", 2));
+        let reports = [apply(1, "cn=x", 1), group("cn=y"), renamed.clone(), checkpoint(1), taken.clone(), group("cn=x")];
+        assert_eq!(through(&reports), [apply(1, "cn=x", 1), renamed, checkpoint(1), taken, group("cn=x")]);
     }
 
     #[test]

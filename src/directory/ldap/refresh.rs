@@ -3,7 +3,7 @@
 use super::failure::LdapFailure;
 use super::ledger::Standing;
 use super::listing::Listing;
-use super::outlet::Outlet;
+use super::outlet::{Lost, Outlet};
 use super::session::End;
 use super::wire::Wire;
 use crate::directory::{Event, Report};
@@ -25,6 +25,7 @@ pub(super) async fn refresh(
     mut newest: impl FnMut(Option<i64>),
 ) -> Result<(), End> {
     if outlet.ledger.is_trusted()
+        && outlet.lost != Lost::Subtrees
         && let Some(stale) = differences(outlet, wire, listing).await?
     {
         for ids in stale.chunks(READ_BATCH) {
@@ -66,7 +67,7 @@ async fn differences(outlet: &mut Outlet, wire: &mut Wire, listing: &Listing) ->
         match outlet.ledger.standing(id, version) {
             Standing::Same | Standing::Unprimed => outlet.event(Event::InitKeep(id)),
             // It came back, and perhaps what hung below it: the ledger has that still, and the receiver has not.
-            Standing::Stale if outlet.swept && !outlet.ledger.knows(id) => return Ok(None),
+            Standing::Stale if outlet.lost > Lost::Nothing && !outlet.ledger.knows(id) => return Ok(None),
             Standing::Stale => stale.push(id),
         }
         make_room(outlet).await?;

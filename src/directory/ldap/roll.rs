@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            due                listed               read
-//!   Idle ──────────► Listing ───────────► Reading ─────────► Idle      nothing differs: Listing ──► Idle
+//!   Idle ──────────► Listing ───────────► Reading ─────────► Settling ──► Idle      nothing differs: Listing ──► Idle
 //! ```
 //!
 //! What differs is read by its id, and told. What is missing then is told as a refresh that names all the others: it passes the
@@ -20,7 +20,7 @@ use super::decode::Found;
 use super::failure::LdapFailure;
 use super::ledger::Differences;
 use super::listing::{Listed, Listing};
-use super::outlet::Outlet;
+use super::outlet::{Lost, Outlet};
 use super::refresh::make_room;
 use super::session::End;
 use crate::directory::{Event, Timers};
@@ -31,6 +31,9 @@ const READ_MAX: usize = 20_000;
 /// Entries that are read at a time, and so held in memory.
 const READ_BATCH: usize = 500;
 
+/// How long what was read waits at most.
+const SETTLING_MAX: Duration = Duration::from_secs(1);
+
 type Running<T> = Pin<Box<dyn Future<Output = Result<T, LdapFailure>> + Send>>;
 
 /// The roll calls of one connection.
@@ -40,6 +43,7 @@ pub(super) struct Roll {
     attributes: Vec<String>,
     every: Option<Duration>,
     relist: Duration,
+    settling: Duration,
     stage: Stage,
 }
 
@@ -47,6 +51,8 @@ enum Stage {
     Idle,
     Listing(Running<Vec<Listed>>),
     Reading(Running<Vec<Found>>, Reading),
+    /// What was read waits for the changes that were told before: one of them may still name an entry by what was above it then.
+    Settling(Instant, Vec<Found>, Reading),
 }
 
 /// What is being read.
@@ -65,13 +71,21 @@ pub(super) enum Step {
     Due,
     Listed(Result<Vec<Listed>, LdapFailure>),
     Read(Result<Vec<Found>, LdapFailure>, Reading),
+    Settled(Vec<Found>, Reading),
 }
 
 impl Roll {
     /// Roll calls as often as the options say, or as the dialect needs them.
     pub(super) fn new(listing: Listing, attributes: Vec<String>, timers: &Timers, usual: Duration) -> Self {
         let every = Some(timers.compare_every.unwrap_or(usual)).filter(|every| !every.is_zero());
-        Self { listing, attributes, every, relist: timers.relist_every, stage: Stage::Idle }
+        Self {
+            listing,
+            attributes,
+            every,
+            relist: timers.relist_every,
+            settling: timers.ping_interval.min(SETTLING_MAX),
+            stage: Stage::Idle,
+        }
     }
 
     /// Begins one now, if none is under way.
@@ -82,7 +96,8 @@ impl Roll {
         }
     }
 
-    fn read(&mut self, mut reading: Reading, handle: Ldap) {
+    fn read(&mut self, mut reading: Reading, handle: Ldap, outlet: &mut Outlet) {
+        outlet.ledger.watch();
         reading.batch = reading.rest.split_off(reading.rest.len().saturating_sub(READ_BATCH));
         let (listing, ids, names) = (self.listing.clone(), reading.batch.clone(), self.attributes.clone());
         self.stage = Stage::Reading(Box::pin(async move { listing.entries(handle, &ids, &names).await }), reading);
@@ -100,6 +115,10 @@ impl Roll {
             },
             Stage::Listing(running) => Step::Listed(running.await),
             Stage::Reading(running, reading) => Step::Read(running.await, std::mem::take(reading)),
+            Stage::Settling(until, found, reading) => {
+                tokio::time::sleep_until(*until).await;
+                Step::Settled(std::mem::take(found), std::mem::take(reading))
+            }
         };
         self.stage = Stage::Idle;
         step
@@ -123,9 +142,14 @@ impl Roll {
                     return Err(End::Relist);
                 }
                 stale.extend(missing);
-                self.read(Reading { rest: stale, ..Reading::default() }, handle);
+                self.read(Reading { rest: stale, ..Reading::default() }, handle, outlet);
             }
-            Step::Read(Ok(found), mut reading) => {
+            Step::Read(Ok(found), reading) => self.stage = Stage::Settling(Instant::now() + self.settling, found, reading),
+            Step::Settled(mut found, mut reading) => {
+                // Told meanwhile: that is newer.
+                let touched = outlet.ledger.watched();
+                found.retain(|entry| !touched.contains(&entry.id));
+                reading.batch.retain(|id| !touched.contains(id));
                 let there: HashSet<ObjectId> = found.iter().map(|entry| entry.id).collect();
                 reading.gone.extend(reading.batch.iter().copied().filter(|id| !there.contains(id)));
                 tell(outlet, found).await?;
@@ -133,7 +157,7 @@ impl Roll {
                     sweep(outlet, &reading.gone).await?;
                     outlet.compared(None);
                 } else {
-                    self.read(reading, handle);
+                    self.read(reading, handle, outlet);
                 }
             }
             // The changes are told all the same; the next one may succeed.
@@ -147,7 +171,7 @@ impl Roll {
 async fn tell(outlet: &mut Outlet, found: Vec<Found>) -> Result<(), End> {
     // Something came back: groups may hold it by a name that it has no longer, what hung below it may have gone with it, and what is
     // held back because it vanished is to be looked at anew. Only a list of everything does all that.
-    if outlet.swept && found.iter().any(|entry| !outlet.ledger.knows(entry.id)) {
+    if outlet.lost > Lost::Nothing && found.iter().any(|entry| !outlet.ledger.knows(entry.id)) {
         return Err(End::Relist);
     }
     for entry in found {
@@ -164,7 +188,7 @@ async fn sweep(outlet: &mut Outlet, gone: &HashSet<ObjectId>) -> Result<(), End>
     if outlet.ledger.ids().count() == known.len() {
         return Ok(());
     }
-    outlet.swept = true;
+    outlet.lost = outlet.lost.max(Lost::Entries);
     outlet.begin_again();
     for id in known {
         outlet.event(Event::InitKeep(id));

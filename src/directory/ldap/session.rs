@@ -65,8 +65,9 @@ impl Opened {
 
 impl Session {
     pub(super) fn new(options: LdapOptions, cookie: Option<Cookie>, out: mpsc::Sender<Report>, list_only: bool) -> Self {
+        let places = Places::resume(cookie.as_ref());
         let outlet = Outlet::new(&options, cookie, out, list_only);
-        Self { options, places: Places::default(), outlet }
+        Self { options, places, outlet }
     }
 
     /// Connects, and reports until the end.
@@ -81,16 +82,16 @@ impl Session {
         outlet.faults.passed_over(passed_over.iter().map(|(url, failure)| (url.origin(), failure)));
         let dse = RootDse::read(&mut wire, options.timers.connect).await?;
         let (dialect, why) = Dialect::choose(&dse, options.dialect);
+        dialect.check(&dse)?;
         let (base, context) = dse.base(options)?;
         let what = format!("{} {dialect} at {}, below {base} ({why})", dse.server(), server.origin());
         let opened = Opened { wire, server, dse, base, context };
         match dialect {
-            Dialect::ActiveDirectory => ad::run(options, outlet, opened, what).await,
+            Dialect::ActiveDirectory | Dialect::DirSync => ad::run(options, outlet, opened, dialect, what).await,
             Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what, Flavour::OpenLdap).await,
             Dialect::Syncrepl389 => syncrepl::run(options, outlet, opened, what, Flavour::Ds389).await,
             Dialect::PersistentSearch => psearch::run(options, outlet, opened, what).await,
             Dialect::Poll => poll::run(options, outlet, opened, what).await,
-            _ => Err(LdapFailure::Dialect { server: opened.dse.server() }.into()),
         }
     }
 }

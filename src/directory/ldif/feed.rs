@@ -43,7 +43,10 @@ pub(in crate::directory) async fn watch(options: LdifOptions, resume: Option<Coo
                 },
                 _ = poll.tick() => {
                     eyes.open();
-                    if feed.has_changed() {
+                    // A file system that hangs, as one of the network may, must not hold up the other tasks.
+                    let path = feed.options.path.clone();
+                    let looking = tokio::task::spawn_blocking(move || stamp(&path).ok()).await;
+                    if looking.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) != feed.stamp {
                         settle.touch(Instant::now(), &feed.options.path, Touch::Other);
                     }
                 },
@@ -101,10 +104,6 @@ impl Feed {
     fn new(options: LdifOptions, resume: Option<&Cookie>) -> Self {
         let kept = resume.map(Kept::from_cookie).unwrap_or_default();
         Self { options, tree: None, kept, cookie: None, faults: None, stamp: None, unsettled: false }
-    }
-
-    fn has_changed(&self) -> bool {
-        stamp(&self.options.path).ok() != self.stamp
     }
 
     /// Reads the files, and tells what is new. False: nobody listens any more.

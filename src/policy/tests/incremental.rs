@@ -8,13 +8,13 @@ use proptest::prelude::*;
 use super::oracle::oracle;
 use super::world::{Draft, World, id};
 use crate::directory::Event;
-use crate::model::{Aor, ObjectId};
+use crate::model::{Aor, DeviceId, Here, ObjectId, Resource, Spot};
 use crate::policy::catalogue::Setting;
 use crate::policy::engine::Standing;
 use crate::policy::engine::resolve;
 use crate::policy::personal::Orders;
 use crate::policy::resolve::is_server_list;
-use crate::policy::{Answer, Decision, DeviceId, Engine, Here, Outcome, Resolved, Resource, Spot, UserChange, Withholding};
+use crate::policy::{Answer, Decision, Engine, Outcome, Resolved, UserChange, Withholding};
 use crate::store::ChangeSet;
 
 /// Object 0 is the domain, and stays.

@@ -4,6 +4,7 @@ mod candidates;
 mod checking;
 mod documented;
 mod explaining;
+mod forest;
 mod guard;
 mod impact;
 mod incremental;

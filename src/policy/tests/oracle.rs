@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Container, Dn, Kind, ObjectId};
+use crate::model::{Container, Dn, Kind, ObjectId, Spot};
+use crate::policy::PolicyConfig;
 use crate::policy::catalogue::Setting;
 use crate::policy::grammar::{Filter, Operator};
 use crate::policy::object::{Carrier, Edit, PolicyObject, Since};
 use crate::policy::value::{Server, Value, ValueKind};
-use crate::policy::{PolicyConfig, Spot};
 use crate::store::{Object, Snapshot};
 
 /// An object that may speak about the user.

@@ -19,8 +19,8 @@
 use std::net::IpAddr;
 
 use crate::directory::{Entry, Event};
-use crate::model::{Attributes, Dn, ObjectId, Timestamp};
-use crate::policy::{Answer, Decision, Engine, Layer, PolicyConfig, Resolved, Resource, catalogue::Setting};
+use crate::model::{Attributes, Dn, ObjectId, Resource, Timestamp};
+use crate::policy::{Answer, Decision, Engine, Layer, PolicyConfig, Resolved, catalogue::Setting};
 use crate::store::{ChangeSet, Snapshot, Store};
 
 pub(super) fn id(n: u64) -> ObjectId {

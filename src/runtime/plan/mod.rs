@@ -9,6 +9,7 @@ mod show;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -19,13 +20,13 @@ use super::serve::{resolve_sample, sweep_guard};
 use super::state::StateFile;
 use super::{Failed, configuration, explain, tokio_runtime};
 use crate::config::{Config, Flags};
-use crate::directory::ldif::{ChangeRecord, RecordChange, parse_changes};
+use crate::directory::ldif::{ChangeRecord, LdifFault, RecordChange, parse_changes};
 use crate::directory::{ATTRIBUTES, Source};
 use crate::document::{Change, Document, Profile, Renderer, changes};
-use crate::model::{Aor, Dn, ObjectId, Timestamp};
+use crate::model::{Aor, Dn, Fault, Kind, ObjectId, Timestamp};
 use crate::policy::value::Value;
 use crate::policy::{Engine, Guard, Outcome, Resolved, UserChange};
-use crate::store::{ChangeSet, Snapshot, Store};
+use crate::store::{Change as StoreChange, ChangeSet, Snapshot, Store};
 
 /// Exit code for "something would change, or be held".
 const WOULD_CHANGE: u8 = 2;
@@ -90,6 +91,8 @@ struct Plan {
     held: usize,
     /// How many may lose something at once.
     limit: usize,
+    /// Whether phones at sites and subnets may be told something of which nothing is said here.
+    concerns_places: bool,
 }
 
 /// Predicts, and says what. Exit code 2 when something would change or be held, else 0.
@@ -110,12 +113,16 @@ pub fn run(flags: &Flags, what: &What, documents: Option<&Path>, json: bool) -> 
         }
         None => tokio_runtime()?.block_on(explain::read(&source))?.snapshot,
     };
-    let plan = predict(&config, &source, snapshot, records, matches!(what, What::Delete { .. }))?;
+    let plan = predict(&config, &source, &snapshot, records, matches!(what, What::Delete { .. }))?;
     if let Some(dir) = documents {
         write_documents(dir, &plan).with_context(|| format!("write the documents to {}", dir.display())).map_err(Failed::Other)?;
     }
     super::answer(&if json { show::json(&plan) } else { show::text(&plan) })?;
-    Ok(if plan.users.is_empty() && plan.quarantine.is_none() { ExitCode::SUCCESS } else { ExitCode::from(WOULD_CHANGE) })
+    Ok(if plan.users.is_empty() && plan.quarantine.is_none() && !plan.concerns_places {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(WOULD_CHANGE)
+    })
 }
 
 /// The change records of what is to be predicted.
@@ -135,19 +142,19 @@ fn records(what: &What) -> Result<Vec<ChangeRecord>, Failed> {
                 return Err(Failed::Other(anyhow::anyhow!("{} has more than {FILE_BYTES_MAX} octets", path.display())));
             }
             let bytes = std::fs::read(path).with_context(|| path.display().to_string()).map_err(Failed::Other)?;
-            parse_changes(&bytes, path).map_err(|error| Failed::Faults(error.faults.iter().map(|fault| fault.to_fault()).collect()))
+            parse_changes(&bytes, path).map_err(|error| Failed::Faults(error.faults.iter().map(LdifFault::to_fault).collect()))
         }
     }
 }
 
-fn predict(config: &Config, source: &Source, before: Snapshot, records: Vec<ChangeRecord>, with_below: bool) -> Result<Plan, Failed> {
-    let refused = |fault| Failed::Faults(vec![fault]);
+fn predict(config: &Config, source: &Source, before: &Snapshot, records: Vec<ChangeRecord>, with_below: bool) -> Result<Plan, Failed> {
+    let refused = |fault: Box<Fault>| Failed::Faults(vec![*fault]);
     let mut engine = Engine::new(config.policy.clone());
-    engine.load(&before);
+    engine.load(before);
     let published = engine.published();
     let mut all = Vec::new();
     for record in records {
-        if with_below { all.extend(model::deletions(&before, &record).map_err(refused)?) } else { all.push(record) }
+        if with_below { all.extend(model::deletions(before, &record).map_err(refused)?) } else { all.push(record) }
     }
     let is_read = |name: &str| match source {
         Source::Ldif(_) => true,
@@ -170,12 +177,14 @@ fn predict(config: &Config, source: &Source, before: Snapshot, records: Vec<Chan
         sets.extend(applied.changes);
     }
     let after = store.snapshot();
+    let network = Arc::clone(engine.network());
     let outcome = engine.update(&after, &sets);
+    let concerns_places = network != *engine.network() || sets.iter().flat_map(|set| &set.changes).any(is_of_places);
     let mut guard = Guard::new(config.guards.users);
     let Outcome { users, examined, .. } = outcome;
     guard.judge(Instant::now(), users.clone(), || published);
     let mut renderer = Renderer::new();
-    let of = |change: &UserChange| predicted(&mut renderer, change, [&before, &after], &new, &guard);
+    let of = |change: &UserChange| predicted(&mut renderer, change, [before, &after], &new, &guard);
     let users: Vec<Predicted> = users.iter().filter_map(of).collect();
     Ok(Plan {
         records: all.len(),
@@ -185,6 +194,7 @@ fn predict(config: &Config, source: &Source, before: Snapshot, records: Vec<Chan
         quarantine: store.quarantine().map(|held| format!("{} objects: {}", held.objects.len(), held.why)),
         held: guard.held(),
         limit: guard.limit(published),
+        concerns_places,
     })
 }
 
@@ -219,6 +229,17 @@ fn predicted(
     let depends_on_id = matches!(change, UserChange::Resolved { now, .. } if new.contains(&now.user) && is_spread(now));
     let is_held = guard.detained().any(|(held, detained)| *held == aor && detained.is_held);
     Some(Predicted { aor, dn, effect, changes, document, depends_on_id, is_held })
+}
+
+/// Whether a change is of a site or subnet itself.
+fn is_of_places(change: &StoreChange) -> bool {
+    match change {
+        StoreChange::Added(object)
+        | StoreChange::Removed { object, .. }
+        | StoreChange::Modified { after: object, .. }
+        | StoreChange::Moved { after: object, .. } => matches!(object.kind, Kind::Site | Kind::Subnet),
+        StoreChange::Members { .. } => false,
+    }
 }
 
 /// Whether two servers have one priority: in which order a user has them depends on its id.

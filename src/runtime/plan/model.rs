@@ -23,14 +23,19 @@ pub(super) struct Server<'a> {
 type Values = Vec<(String, Vec<Vec<u8>>)>;
 
 /// The event that tells of a change record, and notes in `new` the ids that are only made up.
-pub(super) fn event(snapshot: &Snapshot, record: &ChangeRecord, server: &Server<'_>, new: &mut BTreeSet<ObjectId>) -> Result<Event, Fault> {
+pub(super) fn event(
+    snapshot: &Snapshot,
+    record: &ChangeRecord,
+    server: &Server<'_>,
+    new: &mut BTreeSet<ObjectId>,
+) -> Result<Event, Box<Fault>> {
     let dn = &record.dn;
     match &record.change {
         RecordChange::Add { attributes, id } => {
             if real(snapshot, dn).is_some() {
                 return Err(refused(record, 0, format!("`{dn}` is there already"), "take the record out, or write `changetype: modify`"));
             }
-            standing(snapshot, record, dn.parent().unwrap_or_default())?;
+            standing(snapshot, record, &dn.parent().unwrap_or_default())?;
             let mut values: Values = attributes.iter().filter(|(name, _)| (server.is_read)(name)).cloned().collect();
             for (name, value) in dn.rdn().map(Rdn::pairs).unwrap_or_default() {
                 if (server.is_read)(&name) {
@@ -66,7 +71,7 @@ pub(super) fn event(snapshot: &Snapshot, record: &ChangeRecord, server: &Server<
         RecordChange::Rename { rdn, delete_old, superior } => {
             let object = there(snapshot, record)?;
             let above = superior.clone().or_else(|| dn.parent()).unwrap_or_default();
-            standing(snapshot, record, above.clone())?;
+            standing(snapshot, record, &above)?;
             if snapshot.find(&above).is_some_and(|above| snapshot.is_within(above, object.id)) {
                 return Err(refused(record, 0, format!("`{dn}` cannot stand below itself"), "name another `newsuperior:`"));
             }
@@ -91,7 +96,7 @@ pub(super) fn event(snapshot: &Snapshot, record: &ChangeRecord, server: &Server<
 }
 
 /// The records that delete an entry with all below it, the leaves first.
-pub(super) fn deletions(snapshot: &Snapshot, record: &ChangeRecord) -> Result<Vec<ChangeRecord>, Fault> {
+pub(super) fn deletions(snapshot: &Snapshot, record: &ChangeRecord) -> Result<Vec<ChangeRecord>, Box<Fault>> {
     let object = there(snapshot, record)?;
     let mut names: Vec<Dn> =
         snapshot.subtree(object.id).filter(|object| !object.glue).filter_map(|object| snapshot.dn(object.id)).collect();
@@ -99,13 +104,15 @@ pub(super) fn deletions(snapshot: &Snapshot, record: &ChangeRecord) -> Result<Ve
     Ok(names.into_iter().map(|dn| ChangeRecord { dn, ..record.clone() }).collect())
 }
 
-fn modify(record: &ChangeRecord, values: &mut Values, step: &Modification) -> Result<(), Fault> {
+fn modify(record: &ChangeRecord, values: &mut Values, step: &Modification) -> Result<(), Box<Fault>> {
     let Modification { operation, attribute, values: given, line } = step;
     let shown = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     match operation {
         Operation::Replace => {
             values.retain(|(name, _)| name != attribute);
-            given.iter().for_each(|value| put(values, attribute, value.clone()));
+            for value in given {
+                put(values, attribute, value.clone());
+            }
         }
         Operation::Add => {
             for value in given {
@@ -140,7 +147,7 @@ fn real<'a>(snapshot: &'a Snapshot, dn: &Dn) -> Option<&'a Object> {
     snapshot.find(dn).and_then(|id| snapshot.get(id)).map(|object| &**object).filter(|object| !object.glue)
 }
 
-fn there<'a>(snapshot: &'a Snapshot, record: &ChangeRecord) -> Result<&'a Object, Fault> {
+fn there<'a>(snapshot: &'a Snapshot, record: &ChangeRecord) -> Result<&'a Object, Box<Fault>> {
     let none = || {
         let remedy = "write the name as it is now; or look whether Dialcast's account reads the entry";
         refused(record, 0, format!("there is no entry `{}`", record.dn), remedy)
@@ -149,22 +156,23 @@ fn there<'a>(snapshot: &'a Snapshot, record: &ChangeRecord) -> Result<&'a Object
 }
 
 /// Whether something can stand there.
-fn standing(snapshot: &Snapshot, record: &ChangeRecord, above: Dn) -> Result<(), Fault> {
-    if snapshot.find(&above).is_some() {
+fn standing(snapshot: &Snapshot, record: &ChangeRecord, above: &Dn) -> Result<(), Box<Fault>> {
+    if snapshot.find(above).is_some() {
         return Ok(());
     }
     let remedy = "make that one first; or look whether it is below the base that Dialcast reads";
     Err(refused(record, 0, format!("there is no entry `{above}` to stand in"), remedy))
 }
 
-fn refused(record: &ChangeRecord, line: usize, what: String, remedy: &str) -> Fault {
+#[expect(clippy::unnecessary_box_returns, reason = "it is the error of everything here")]
+fn refused(record: &ChangeRecord, line: usize, what: String, remedy: &str) -> Box<Fault> {
     let line = if line > 0 { line } else { record.line };
     let place = if line > 0 {
         Place::File { path: record.path.to_path_buf(), line, column: 0 }
     } else {
         Place::Config { key: "(command line)".to_owned() }
     };
-    Fault { severity: Severity::Error, code: "plan.refused", place, what, remedy: remedy.to_owned() }
+    Box::new(Fault { severity: Severity::Error, code: "plan.refused", place, what, remedy: remedy.to_owned() })
 }
 
 fn values_of(object: &Object) -> Values {

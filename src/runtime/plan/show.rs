@@ -56,10 +56,13 @@ pub(super) fn text(plan: &Plan) -> String {
     if !out.is_empty() {
         out.push('\n');
     }
-    let Plan { records, objects, examined, users, held, limit, quarantine } = plan;
+    let Plan { records, objects, examined, users, held, limit, quarantine, concerns_places } = plan;
     let _ = writeln!(out, "{records} records, {objects} objects, {examined} users looked at, {} with news", users.len());
     for (what, count) in losses(plan) {
         let _ = writeln!(out, "  {count} {what}");
+    }
+    if *concerns_places {
+        out.push_str("phones at sites and subnets may be told something too, which is not predicted: what is said here holds elsewhere\n");
     }
     if let Some(quarantine) = quarantine {
         let _ = writeln!(out, "held: {quarantine}");

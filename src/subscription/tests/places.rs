@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::bench::{PHONE, Sent, only};
 use super::{Ask, Bench};
 use crate::document::{Document, profile};
-use crate::model::ObjectId;
-use crate::policy::{DeviceId, NetworkMap, Resource, Spot};
+use crate::model::{DeviceId, NetworkMap, ObjectId, Resource, Spot};
 use crate::subscription::{Ask as Question, AuthMode, NotifierConfig};
 
 const S: Duration = Duration::from_secs(1);
@@ -191,6 +190,34 @@ fn a_user_who_is_gone_is_gone_everywhere() {
     bench.answer(&notify, "200 OK");
     assert_eq!(bench.questions(), [Question::Unwant(anna(), site(1))]);
     assert_eq!(only(bench.ask(&Ask::subscribe().branch("later").with("Call-ID", "later"))).start(), "SIP/2.0 403 Forbidden");
+}
+
+#[test]
+fn a_farewell_is_for_everybody_wherever_they_are() {
+    let mut bench = Bench::placed();
+    bench.ask(&Ask::subscribe());
+    let notify = bench.publish_at(&anna(), 1, "berlin");
+    bench.accept(notify);
+    // One that waits.
+    bench.ask_from(IN_ROME, &Ask::subscribe().branch("rome").with("Call-ID", "rome"));
+    bench.notifier.dismiss(
+        bench.now,
+        &Bench::aor("anna"),
+        crate::subscription::Reason::NoResource,
+        Document::new(profile::CONTENT_TYPE, b"".as_slice()),
+    );
+    let sent = bench.sent();
+    assert_eq!(sent.len(), 2);
+    for notify in sent {
+        assert!(notify.field("Content-Type").is_some() && notify.body().is_empty(), "the explicit empty profile: {notify:?}");
+        let last = only(bench.answer(&notify, "200 OK"));
+        assert_eq!(last.field("Subscription-State"), Some("terminated;reason=noresource"));
+        bench.answer(&last, "200 OK");
+    }
+    assert_eq!(bench.notifier.subscriptions(), 0);
+    // The address is somebody else's now: what belonged to the one before is not there.
+    bench.publish("anna", "another");
+    assert_eq!(only(bench.ask(&Ask::subscribe().branch("new").with("Call-ID", "new"))).start(), "SIP/2.0 200 OK");
 }
 
 #[test]

@@ -30,15 +30,15 @@ pub(super) struct Gathered {
 
 /// What a round brought, beside the changes.
 #[derive(Debug, Default)]
-struct Round {
+pub(super) struct Round {
     /// Containers that may have been renamed while this was read: what is below them may have been read by other names.
     renamed: Vec<Dn>,
-    /// Entries that came from outside.
+    /// Entries that may have come from outside.
     entered: Vec<Dn>,
     /// Whether an entry's access rules were changed.
     access: bool,
     /// Whether it came in several pages.
-    pieces: bool,
+    pub(super) pieces: bool,
 }
 
 impl Ad<'_> {
@@ -56,6 +56,11 @@ impl Ad<'_> {
             // The controller went back while it was connected to.
             return self.list().await;
         }
+        self.tell_gathered(gathered).await
+    }
+
+    /// Tells what is gathered, in one piece.
+    pub(super) async fn tell_gathered(&mut self, mut gathered: Gathered) -> Result<(), End> {
         let cookie = self.checkpoint();
         let count = gathered.there.len() + gathered.gone.len();
         if gathered.open || count > 1 {
@@ -114,7 +119,12 @@ impl Ad<'_> {
             let Some(context) = self.scope.contexts.get(at).map(|context| context.dn.clone()) else { continue };
             let trash = trash(&context);
             // The container of the tombstones is asked for too: whether this account may read it, or would miss them.
-            let filter = format!("(|(uSNChanged>={})(distinguishedName={}))", before + 1, escaped(&trash.to_string()));
+            let mut filter = format!("(distinguishedName={})", escaped(&trash.to_string()));
+            if at == 0 && self.dirsync.is_some() {
+                self.dirsync_round(before, read_since, &mut round, gathered).await?;
+            } else {
+                filter = format!("(|(uSNChanged>={}){filter})", before + 1);
+            }
             let mut query = self.query("the search for changes", &context, filter);
             query.controls.push(controls::show_deleted());
             let mut pages = self.pages(query);
@@ -154,7 +164,7 @@ impl Ad<'_> {
     }
 
     /// What an entry's change means for others.
-    fn judge(&self, record: &Record, before: u64, read_since: u64, round: &mut Round) -> Result<(), LdapFailure> {
+    pub(super) fn judge(&self, record: &Record, before: u64, read_since: u64, round: &mut Round) -> Result<(), LdapFailure> {
         let named_base = |dn: &Dn| self.scope.parts.iter().any(|part| !part.optional && part.top == *dn);
         if record.id == self.scope.base && (record.deleted || !record.dn.as_ref().is_ok_and(named_base)) {
             // What is read by this name from now on is another tree, or none. It is not gone because of that.
@@ -162,24 +172,27 @@ impl Ad<'_> {
             return Err(gone(&base, "it was renamed, moved or deleted"));
         }
         let Ok(dn) = &record.dn else { return Ok(()) };
-        if record.deleted || !self.scope.holds(dn) || !record.may_hold() {
+        if record.deleted || !record.may_hold() {
+            return Ok(());
+        }
+        if !self.scope.holds(dn) {
+            // What is below it left too, and may have been read where it was.
+            if record.usn > read_since && record.may_have_moved_since(read_since) {
+                round.renamed.push(dn.clone());
+            }
             return Ok(());
         }
         round.access |= record.access_changed_since(before);
         if record.usn > read_since && record.may_have_moved_since(read_since) {
             round.renamed.push(dn.clone());
-        } else if self.scope.is_inside() && record.may_have_moved_since(before) && !self.knows(record.id) {
+        } else if self.scope.is_inside() && record.may_have_moved_since(before) {
             round.entered.push(dn.clone());
         }
         Ok(())
     }
 
-    fn knows(&self, id: ObjectId) -> bool {
-        self.known.as_ref().is_some_and(|known| known.contains_key(&id))
-    }
-
     /// Everything below an entry, and the entry.
-    async fn look_below(&mut self, dn: &Dn, gathered: &mut Gathered) -> Result<(), End> {
+    pub(super) async fn look_below(&mut self, dn: &Dn, gathered: &mut Gathered) -> Result<(), End> {
         let mut pages = self.pages(self.query("the search below a moved entry", dn, "(objectClass=*)".to_owned()));
         loop {
             match pages.next(&mut self.wire).await {
@@ -194,15 +207,20 @@ impl Ad<'_> {
     }
 
     /// Takes a change.
-    async fn take(&mut self, record: Record, gathered: &mut Gathered) -> Result<(), End> {
+    pub(super) async fn take(&mut self, record: Record, gathered: &mut Gathered) -> Result<(), End> {
         let id = record.id;
+        if !self.outlet.ahead.arrived(id, &record.metadata) {
+            // Another controller told it newer than this.
+            self.witnesses.saw(id, record.usn);
+            return Ok(());
+        }
         let outside = record.deleted || record.dn.as_ref().is_ok_and(|dn| !self.scope.holds(dn));
         if outside {
             self.witnesses.saw(id, record.usn);
             // What stands outside, and did not move, was never told.
             let known = match &mut self.known {
                 Some(known) => known.remove(&id).is_some(),
-                None => record.named_since(self.usn),
+                None => gathered.open || record.named_since(self.usn),
             };
             if known || gathered.there.contains_key(&id) {
                 gathered.there.remove(&id);
@@ -244,6 +262,18 @@ impl Ad<'_> {
 }
 
 impl Gathered {
+    /// An entry is gone.
+    pub(super) fn gone(&mut self, id: ObjectId) {
+        self.there.remove(&id);
+        self.gone.insert(id);
+    }
+
+    /// An entry is there, like this.
+    pub(super) fn there(&mut self, record: Record) {
+        self.gone.remove(&record.id);
+        self.there.insert(record.id, record);
+    }
+
     /// Within a refresh that has begun, behind a list.
     pub(super) fn within() -> Self {
         Self { open: true, listed: true, ..Self::default() }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 
 use super::scope::{Replica, Scope};
-use crate::directory::{Cookie, LdapOptions};
+use crate::directory::{Cookie, Dialect, LdapOptions};
 use crate::model::ObjectId;
 
 /// For the next format.
@@ -23,6 +25,10 @@ pub(super) struct Checkpoint {
     pub(super) usn: u64,
     /// Whether the optional parts could be read, at any time.
     pub(super) whole: bool,
+    /// Where DirSync goes on, by that dialect.
+    pub(super) dirsync: Option<Vec<u8>>,
+    /// Entries that were told from another controller, and were not here yet.
+    pub(super) ahead: Vec<ObjectId>,
     pub(super) witnesses: Witnesses,
 }
 
@@ -63,13 +69,13 @@ impl Witnesses {
 pub(super) struct Belongs(String);
 
 impl Belongs {
-    pub(super) fn of(options: &LdapOptions, scope: &Scope, attributes: &[String]) -> Self {
+    pub(super) fn of(options: &LdapOptions, dialect: Dialect, scope: &Scope, attributes: &[String]) -> Self {
         let mut hasher = Sha256::new();
         let account = options.bind.account();
         let mut names: Vec<String> = attributes.iter().map(|name| name.to_ascii_lowercase()).collect();
         names.sort_unstable();
         let tops = scope.parts.iter().map(|part| part.top.key());
-        for part in tops.chain([account.to_lowercase()]).chain(names) {
+        for part in tops.chain([account.to_lowercase(), dialect.to_string()]).chain(names) {
             hasher.update(part.len().to_be_bytes());
             hasher.update(part);
         }
@@ -82,8 +88,11 @@ impl Belongs {
     }
 
     pub(super) fn wrap(&self, checkpoint: &Checkpoint) -> Cookie {
-        let Checkpoint { replica, usn, whole, witnesses } = checkpoint;
+        let Checkpoint { replica, usn, whole, dirsync, ahead, witnesses } = checkpoint;
         let mut text = format!("{HEADER} {}\n{}\n{}\n{usn}\n{}\n", self.0, replica.service, replica.invocation, u8::from(*whole));
+        let dirsync = dirsync.as_ref().map_or_else(|| "-".to_owned(), |cookie| BASE64.encode(cookie));
+        let ahead: Vec<String> = ahead.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "{dirsync}\n{}", ahead.join(" "));
         for (usn, id) in &witnesses.0 {
             let _ = writeln!(text, "{id} {usn}");
         }
@@ -100,12 +109,17 @@ impl Belongs {
         let replica = Replica { service: lines.next()?.to_owned(), invocation: lines.next()?.parse().ok()? };
         let usn = lines.next()?.parse().ok()?;
         let whole = lines.next()? == "1";
+        let dirsync = match lines.next()? {
+            "-" => None,
+            text => Some(BASE64.decode(text).ok()?),
+        };
+        let ahead = lines.next()?.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
         let mut witnesses = Witnesses::default();
         for line in lines.take(WITNESSES) {
             let (id, usn) = line.split_once(' ')?;
             witnesses.saw(id.parse().ok()?, usn.parse().ok()?);
         }
-        Some(Checkpoint { replica, usn, whole, witnesses })
+        Some(Checkpoint { replica, usn, whole, dirsync, ahead, witnesses })
     }
 }
 
@@ -129,11 +143,13 @@ mod tests {
     fn opens_where_it_belongs() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let options = LdapOptions::new("ldap://h".parse().unwrap());
-        let mine = Belongs::of(&options, &scope("DC=x"), &names(&["cn", "mail"]));
+        let mine = Belongs::of(&options, Dialect::ActiveDirectory, &scope("DC=x"), &names(&["cn", "mail"]));
         let mut checkpoint = Checkpoint {
             replica: Replica { service: "CN=NTDS Settings,CN=DC1,CN=Servers".into(), invocation: id(7) },
             usn: 4_711,
             whole: true,
+            dirsync: Some(vec![1, 2, 255]),
+            ahead: vec![id(3), id(4)],
             witnesses: Witnesses::default(),
         };
         for n in 0..12 {
@@ -143,13 +159,14 @@ mod tests {
         assert_eq!(checkpoint.witnesses.0.len(), WITNESSES);
         let cookie = mine.wrap(&checkpoint);
         assert_eq!(mine.open(&cookie), Some(checkpoint.clone()));
-        assert_eq!(Belongs::of(&options, &scope("dc=X"), &names(&["Mail", "CN"])), mine);
+        assert_eq!(Belongs::of(&options, Dialect::ActiveDirectory, &scope("dc=X"), &names(&["Mail", "CN"])), mine);
         let mut other = options.clone();
         other.bind = Bind::Simple { dn: "cn=reader".into(), password: Secret::new("p") };
         for theirs in [
-            Belongs::of(&other, &scope("DC=x"), &names(&["cn", "mail"])),
-            Belongs::of(&options, &scope("OU=a,DC=x"), &names(&["cn", "mail"])),
-            Belongs::of(&options, &scope("DC=x"), &names(&["cn"])),
+            Belongs::of(&other, Dialect::ActiveDirectory, &scope("DC=x"), &names(&["cn", "mail"])),
+            Belongs::of(&options, Dialect::ActiveDirectory, &scope("OU=a,DC=x"), &names(&["cn", "mail"])),
+            Belongs::of(&options, Dialect::ActiveDirectory, &scope("DC=x"), &names(&["cn"])),
+            Belongs::of(&options, Dialect::DirSync, &scope("DC=x"), &names(&["cn", "mail"])),
         ] {
             assert_eq!(theirs.open(&cookie), None);
         }

@@ -9,6 +9,9 @@ pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 /// MS-ADTS §3.1.1.3.4.1.9: the search does not end, and tells of changes.
 pub(super) const NOTIFICATION: &str = "1.2.840.113556.1.4.528";
 
+/// MS-ADTS §3.1.1.3.4.1.3: what changed since a cookie.
+pub(super) const DIRSYNC: &str = "1.2.840.113556.1.4.841";
+
 /// Entries on a page: what domain controllers give at most by default (MS-ADTS §3.1.1.3.4.6, `MaxPageSize`).
 const PAGE: u16 = 1_000;
 

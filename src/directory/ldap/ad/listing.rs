@@ -18,6 +18,7 @@ impl Ad<'_> {
     /// Reads everything, and tells it as a list whose end sweeps what is gone.
     pub(super) async fn list(&mut self) -> Result<(), End> {
         self.usn = highest(&mut self.wire, self.options.timers.ping_timeout).await?;
+        self.begin_dirsync().await?;
         self.witnesses.clear();
         self.known = Some(HashMap::new());
         self.outlet.begin(true);
@@ -45,6 +46,10 @@ impl Ad<'_> {
 
     /// What changed while the list was read, and its end.
     async fn end_of_list(&mut self, sweep: bool) -> Result<(), End> {
+        // What is not here yet.
+        for id in self.outlet.ahead.there() {
+            self.tell(Event::InitKeep(id)).await?;
+        }
         let mut gathered = Gathered::within();
         if !self.settle(&mut gathered).await? {
             return Err(LdapFailure::Closed(": the domain controller went back to an older state".to_owned()).into());
@@ -85,6 +90,12 @@ impl Ad<'_> {
     async fn list_one(&mut self, record: Record) -> Result<(), End> {
         let id = record.id;
         self.saw(&record);
+        match self.outlet.ahead.is_deleted(id) {
+            None => {}
+            // Another controller told it newer.
+            Some(false) => return self.tell(Event::InitKeep(id)).await,
+            Some(true) => return Ok(()),
+        }
         if let Err((text, why)) = &record.dn {
             self.outlet.faults.bad_name(id, text, why);
             // It is there: it must not be swept.

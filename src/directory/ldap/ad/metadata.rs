@@ -15,7 +15,7 @@ const HEADER: usize = 16;
 const EACH: usize = 48;
 
 /// The attributes' ids (MS-DRSR §5.16.4, by the default prefix table).
-const NAME: u32 = 0x0009_0001;
+pub(super) const NAME: u32 = 0x0009_0001;
 const SECURITY: u32 = 0x0002_0119;
 
 /// One attribute's stamp.
@@ -28,6 +28,13 @@ pub(super) struct Stamp {
     pub(super) invocation: [u8; 16],
     /// The count at the controller that was asked.
     pub(super) local: u64,
+}
+
+impl Stamp {
+    /// Of two stamps of one attribute, the later one is greater.
+    pub(super) fn order(&self) -> (u32, u64, [u8; 16]) {
+        (self.version, self.time, self.invocation)
+    }
 }
 
 impl Stamps {

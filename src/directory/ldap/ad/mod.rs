@@ -9,9 +9,12 @@
 //! A notification says that something changed, and is believed no further than that: what changed is asked for by the count. The
 //! count means something to one controller only, in one of its lives (`invocationId`); with another, everything is read again.
 
+mod ahead;
+mod also;
 mod changes;
 mod checkpoint;
 mod controls;
+mod dirsync;
 mod listing;
 mod metadata;
 mod pages;
@@ -26,6 +29,8 @@ use std::time::Duration;
 use ldap3::Scope as Depth;
 use tokio::time::{Instant, sleep_until};
 
+pub(super) use self::ahead::Ahead;
+use self::also::Also;
 use self::checkpoint::{Belongs, Checkpoint, Witnesses};
 use self::pages::{Item, Pages, Query};
 use self::record::Record;
@@ -35,7 +40,7 @@ use super::failure::LdapFailure;
 use super::outlet::Outlet;
 use super::session::{End, Opened, attributes};
 use super::wire::Wire;
-use crate::directory::{Event, LdapOptions, Report};
+use crate::directory::{Dialect, Event, LdapOptions, Report};
 use crate::model::{Dn, ObjectId};
 
 /// How many entries of a list go by between two reports of progress.
@@ -45,8 +50,8 @@ const PROGRESS_EVERY: u64 = 10_000;
 const STRIDE: Duration = Duration::from_millis(20);
 
 /// Reports by way of a connection until it ends. `what` says to what and how, for people.
-pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, opened: Opened, what: String) -> Result<End, End> {
-    let mut ad = Ad::open(options, outlet, opened).await?;
+pub(super) async fn run(options: &LdapOptions, outlet: &mut Outlet, opened: Opened, dialect: Dialect, what: String) -> Result<End, End> {
+    let mut ad = Ad::open(options, outlet, opened, dialect).await?;
     let start = ad.start().await?;
     let replica = &ad.replica;
     let what = match &start {
@@ -73,6 +78,8 @@ struct Ad<'s> {
     /// Whether the server knows pages.
     paged: bool,
     notifications: Notifications,
+    /// Where DirSync goes on, by that dialect.
+    dirsync: Option<Vec<u8>>,
     /// Everything up to this count was told.
     usn: u64,
     witnesses: Witnesses,
@@ -101,12 +108,12 @@ struct Schedule {
 }
 
 impl<'s> Ad<'s> {
-    async fn open(options: &'s LdapOptions, outlet: &'s mut Outlet, opened: Opened) -> Result<Self, LdapFailure> {
+    async fn open(options: &'s LdapOptions, outlet: &'s mut Outlet, opened: Opened, dialect: Dialect) -> Result<Self, LdapFailure> {
         let Opened { mut wire, dse, base, context, .. } = opened;
         let replica = Replica::find(&mut wire, options, &dse).await?;
         let scope = Scope::find(&mut wire, options, &dse, &base, context.as_ref()).await?;
         let attributes = attributes(options, &record::NEEDS);
-        let belongs = Belongs::of(options, &scope, &attributes);
+        let belongs = Belongs::of(options, dialect, &scope, &attributes);
         let now = Instant::now();
         let timers = &options.timers;
         let schedule = Schedule { poll: now, sweep: now + timers.sweep_every, relist: now + timers.relist_every };
@@ -120,6 +127,7 @@ impl<'s> Ad<'s> {
             attributes,
             paged: dse.has_control(controls::PAGED),
             notifications: Notifications::new(dse.has_control(controls::NOTIFICATION)),
+            dirsync: (dialect == Dialect::DirSync).then(Vec::new),
             usn: 0,
             witnesses: Witnesses::default(),
             whole: false,
@@ -184,12 +192,17 @@ impl<'s> Ad<'s> {
 
     async fn begin(&mut self, start: Start) -> Result<(), End> {
         if !self.outlet.list_only {
-            self.notifications.register(&mut self.wire, &self.scope, self.options).await?;
+            let contexts: Vec<Dn> = self.scope.contexts.iter().map(|context| context.dn.clone()).collect();
+            self.notifications.register(&mut self.wire, &contexts, self.options).await?;
         }
         match start {
-            Start::Resume(Checkpoint { usn, witnesses, .. }) => {
-                (self.usn, self.witnesses) = (usn, witnesses);
-                self.catch_up(true).await
+            Start::Resume(Checkpoint { usn, witnesses, dirsync, ahead, .. }) => {
+                (self.usn, self.witnesses, self.dirsync) = (usn, witnesses, dirsync);
+                self.catch_up(true).await?;
+                // Told from elsewhere before a restart, and perhaps never come here since.
+                let held = self.outlet.ahead.ids();
+                let lost: Vec<ObjectId> = ahead.into_iter().filter(|id| !held.contains(id)).collect();
+                if lost.is_empty() { Ok(()) } else { self.settle_ahead(&lost).await }
             }
             Start::List(_) => self.list().await,
         }
@@ -198,6 +211,8 @@ impl<'s> Ad<'s> {
     /// Tells changes as they happen.
     async fn live(&mut self) -> Result<End, End> {
         let out = self.outlet.out.clone();
+        let domain = self.scope.contexts.first().map(|context| context.dn.clone()).unwrap_or_default();
+        let mut also = Also::start(self.options, &domain, &self.attributes);
         loop {
             self.state_faults();
             let room = self.outlet.has_room();
@@ -216,6 +231,7 @@ impl<'s> Ad<'s> {
                     woken?.map_err(|error| wire.explain(error))?;
                     self.schedule.poll = self.schedule.poll.min(Instant::now());
                 }
+                told = also.next(), if room => self.hear(told).await?,
                 () = sleep_until(due), if room => self.look().await?,
                 () = out.closed(), if outlet.is_empty() => return Err(End::Unheard),
             }
@@ -226,13 +242,18 @@ impl<'s> Ad<'s> {
         let Schedule { poll, sweep, relist } = self.schedule;
         // Where deletions are told, there is nothing to sweep.
         let sweep = if self.scope.shows_deleted() { relist } else { sweep };
-        poll.min(sweep).min(relist)
+        let due = poll.min(sweep).min(relist);
+        self.outlet.ahead.due().map_or(due, |ahead| due.min(ahead))
     }
 
     /// What the schedule says.
     async fn look(&mut self) -> Result<(), End> {
         let now = Instant::now();
         let timers = &self.options.timers;
+        let late = self.outlet.ahead.expire(now);
+        if !late.is_empty() {
+            self.settle_ahead(&late).await?;
+        }
         if self.schedule.relist <= now {
             self.list().await?;
         } else if self.schedule.sweep <= now && !self.scope.shows_deleted() {
@@ -259,9 +280,10 @@ impl<'s> Ad<'s> {
     }
 
     fn checkpoint(&self) -> crate::directory::Cookie {
-        let Self { replica, usn, whole, witnesses, .. } = self;
-        let (replica, witnesses) = (replica.clone(), witnesses.clone());
-        self.belongs.wrap(&Checkpoint { replica, usn: *usn, whole: *whole, witnesses })
+        let Self { replica, usn, whole, dirsync, witnesses, .. } = self;
+        let (replica, dirsync, witnesses) = (replica.clone(), dirsync.clone(), witnesses.clone());
+        let ahead = self.outlet.ahead.ids();
+        self.belongs.wrap(&Checkpoint { replica, usn: *usn, whole: *whole, dirsync, ahead, witnesses })
     }
 
     /// A search of this account's.

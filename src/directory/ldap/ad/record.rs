@@ -16,7 +16,7 @@ pub(super) const NEEDS: [&str; 8] =
 pub(super) const ROLL: [&str; 2] = ["objectGUID", "uSNChanged"];
 
 /// The attributes that the store is not given: they change with every change, or are known otherwise.
-const OWN: [&str; 5] = ["objectguid", "usnchanged", "usncreated", "isdeleted", "replpropertymetadata"];
+const OWN: [&str; 6] = ["objectguid", "usnchanged", "usncreated", "isdeleted", "replpropertymetadata", "parentguid"];
 
 /// An entry.
 #[derive(Debug, Clone)]
@@ -33,6 +33,10 @@ pub(super) struct Record {
     pub(super) attributes: Attributes,
     /// Attributes of which only the first values came.
     pub(super) ranged: Vec<Ranged>,
+    /// `replPropertyMetaData` as it came; empty when it may not be read.
+    pub(super) metadata: Vec<u8>,
+    /// The entry above it, where that was asked for.
+    pub(super) parent: Option<ObjectId>,
     /// When its name and its access rules were last set; nothing when that may not be read.
     pub(super) stamps: Option<metadata::Stamps>,
 }
@@ -63,7 +67,9 @@ impl Record {
                 attributes.push((kind, values));
             }
         }
-        let number = |name: &str| own.get(name).and_then(|value| std::str::from_utf8(value).ok()).and_then(|text| text.parse().ok());
+        let number = |own: &HashMap<String, Vec<u8>>, name: &str| -> Option<u64> {
+            own.get(name).and_then(|value| std::str::from_utf8(value).ok()).and_then(|text| text.parse().ok())
+        };
         let Some(id) = own.get("objectguid") else { return Ok(None) };
         let dn = match String::from_utf8(name) {
             Ok(name) => name.parse::<Dn>().map_err(|error| (name, error.to_string())),
@@ -72,13 +78,15 @@ impl Record {
         Ok(Some(Self {
             id: guid(id).ok_or("an objectGUID that has not 16 octets")?,
             dn,
-            usn: number("usnchanged").unwrap_or(0),
-            created: number("usncreated"),
+            usn: number(&own, "usnchanged").unwrap_or(0),
+            created: number(&own, "usncreated"),
             deleted: own.get("isdeleted").is_some_and(|value| value.eq_ignore_ascii_case(b"TRUE")),
             // The store shares names between entries; this one alone has nothing to share.
             attributes: Attributes::gather(attributes, &mut Names::default()),
             ranged,
             stamps: own.get("replpropertymetadata").and_then(|value| metadata::Stamps::read(value)),
+            parent: own.get("parentguid").and_then(|value| guid(value)),
+            metadata: own.remove("replpropertymetadata").unwrap_or_default(),
         }))
     }
 

@@ -13,8 +13,9 @@ use super::super::failure::LdapFailure;
 use super::super::vitals::Stream;
 use super::super::wire::Wire;
 use super::controls;
-use super::scope::{Scope, highest};
+use super::scope::highest;
 use crate::directory::LdapOptions;
+use crate::model::Dn;
 
 /// The searches that tell of changes.
 pub(super) struct Notifications {
@@ -29,15 +30,15 @@ impl Notifications {
     }
 
     /// Asks to be told. On return it is in force.
-    pub(super) async fn register(&mut self, wire: &mut Wire, scope: &Scope, options: &LdapOptions) -> Result<(), LdapFailure> {
+    pub(super) async fn register(&mut self, wire: &mut Wire, contexts: &[Dn], options: &LdapOptions) -> Result<(), LdapFailure> {
         if !self.supported {
             return Ok(());
         }
         let limit = options.timers.connect;
-        for context in &scope.contexts {
+        for context in contexts {
             let mut handle = wire.handle();
             handle.with_controls(vec![controls::notification(), controls::show_deleted()]);
-            let base = context.dn.to_string();
+            let base = context.to_string();
             // Nothing of the entry is needed: it is read with all that changed.
             let starting = handle.streaming_search(&base, Depth::Subtree, "(objectClass=*)", vec!["objectGUID".to_owned()]);
             self.streams.push(wire.call("the change notification", limit, starting).await?);

@@ -57,7 +57,17 @@ impl Patient<'_> {
         let entries =
             self.ask((base, Scope::Subtree, USERS), Asking { most: LOOKED_AT, attributes: &attributes, ..Asking::default() }).await?;
         let users: Vec<&Attributes> = entries.iter().map(|(_, held)| held).filter(|held| Kind::of(held) == Kind::User).collect();
-        let addressed = users.iter().filter(|held| wanted.iter().any(|name| held.has(name))).count();
+        let mut addressed = users.iter().filter(|held| wanted.iter().any(|name| held.has(name))).count();
+        if addressed == 0 && !users.is_empty() {
+            // The first hundred may be accounts of services.
+            let filter = format!("(&{USERS}(|({}=*)))", wanted.join("=*)("));
+            let asking = Asking { most: 1, attributes: &wanted, names_only: true, ..Asking::default() };
+            addressed = match self.ask((base, Scope::Subtree, &filter), asking).await {
+                // Without an index the search may take too long.
+                Err(LdapFailure::Timeout { .. } | LdapFailure::Search { .. }) => 0,
+                entries => entries?.len(),
+            };
+        }
         if users.is_empty() {
             found.warn(
                 "read",
@@ -103,20 +113,10 @@ impl Patient<'_> {
 
     async fn active_directory(&mut self, found: &mut Examined) -> Result<(), LdapFailure> {
         let top = self.dse.texts("defaultNamingContext").next().map_or_else(|| self.base.to_string(), str::to_owned);
-        let deleted = format!("CN=Deleted Objects,{top}");
-        let controls = vec![control(SHOW_DELETED, None)];
-        let asking = Asking { attributes: &["isDeleted"], controls, ..Asking::default() };
-        let entries = self.ask((&deleted, Scope::Base, "(objectClass=*)"), asking).await?;
-        if entries.iter().any(|(_, attributes)| attributes.has("isDeleted")) {
-            found.ok("read", deleted);
-        } else {
-            found.warn(
-                "read",
-                format!("{deleted} cannot be read: that a user is gone is seen only when everything is listed again"),
-                format!("as a domain administrator: dsacls \"{deleted}\" /takeOwnership, then dsacls \"{deleted}\" /G \"DOMAIN\\ACCOUNT:LCRP\" (docs/active-directory.md)"),
-            );
-        }
+        let who = ("that a user is gone", "a domain administrator");
+        self.deleted(found, &top, who).await?;
         let Some(configuration) = self.dse.texts("configurationNamingContext").next().map(str::to_owned) else { return Ok(()) };
+        self.deleted(found, &configuration, ("that a site or subnet is gone", "an enterprise administrator")).await?;
         let sites = format!("CN=Sites,{configuration}");
         let query = (sites.as_str(), Scope::Subtree, "(|(objectClass=site)(objectClass=subnet))");
         let entries = self.ask(query, Asking { most: LOOKED_AT, attributes: &["objectClass"], ..Asking::default() }).await?;
@@ -133,6 +133,23 @@ impl Patient<'_> {
                 "give the sites subnets, if policies of sites are to reach phones",
             ),
             sites => found.ok("read", format!("sites: {sites}, subnets: {subnets}")),
+        }
+        Ok(())
+    }
+
+    /// Whether tombstones are to be seen; `what` is seen late otherwise, and who can change that.
+    async fn deleted(&mut self, found: &mut Examined, context: &str, (what, who): (&str, &str)) -> Result<(), LdapFailure> {
+        let deleted = format!("CN=Deleted Objects,{context}");
+        let controls = vec![control(SHOW_DELETED, None)];
+        let asking = Asking { attributes: &["isDeleted"], controls, ..Asking::default() };
+        let entries = self.ask((&deleted, Scope::Base, "(objectClass=*)"), asking).await?;
+        if entries.iter().any(|(_, attributes)| attributes.has("isDeleted")) {
+            found.ok("read", deleted);
+        } else {
+            let remedy = format!(
+                "as {who}: dsacls \"{deleted}\" /takeOwnership, then dsacls \"{deleted}\" /G \"DOMAIN\\ACCOUNT:LCRP\" (docs/active-directory.md)"
+            );
+            found.warn("read", format!("{deleted} cannot be read: {what} is seen only when everything is listed again"), remedy);
         }
         Ok(())
     }

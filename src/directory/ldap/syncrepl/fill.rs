@@ -5,14 +5,13 @@ use super::{Flavour, Syncrepl, complete, envelope};
 use crate::directory::ldap::decode::Found;
 use crate::directory::ldap::failure::LdapFailure;
 use crate::directory::ldap::ledger::Standing;
+use crate::directory::ldap::outlet::Lost;
 use crate::directory::ldap::session::End;
 use crate::directory::{Cookie, Event};
 use crate::model::{Dn, ObjectId};
 
 /// Entries of a resumed refresh that are read at a time.
 const UNREAD_MAX: usize = 500;
-/// So many entries that a resumed refresh left out are read one by one; of more, all is read again.
-const LEFT_OUT_MAX: usize = 5_000;
 
 impl Syncrepl<'_> {
     /// An entry of the refresh.
@@ -26,16 +25,16 @@ impl Syncrepl<'_> {
             }
             return Ok(());
         }
-        self.put(found, link).await
+        self.put(found, true, link).await
     }
 
-    /// Tells an entry of the refresh; of one that came from outside, with what is below it: the server tells of the entry alone.
-    async fn put(&mut self, found: Found, link: &mut Link) -> Result<(), End> {
-        let from_outside = link.resumed && link.inside && found.has_below != Some(false) && !self.outlet.ledger.knows(found.id);
-        let below = found.dn.clone().ok().filter(|_| from_outside);
-        self.outlet.found(found, true);
+    /// Tells an entry; of one that came from outside, with what is below it: the server tells of the entry alone.
+    pub(super) async fn put(&mut self, found: Found, refreshing: bool, link: &mut Link) -> Result<(), End> {
+        let is_of_the_whole = refreshing && !link.resumed;
+        let below = if is_of_the_whole { None } else { self.outlet.brings_others(&found, link.inside) };
+        self.outlet.found(found, refreshing);
         match below {
-            Some(dn) => self.look_below(&dn, true, link).await,
+            Some(dn) => self.look_below(&dn, refreshing, link).await,
             None => Ok(()),
         }
     }
@@ -43,7 +42,7 @@ impl Syncrepl<'_> {
     async fn read_the_unread(&mut self, link: &mut Link) -> Result<(), End> {
         let ids = std::mem::take(&mut link.unread);
         for found in self.entries(&ids, link).await? {
-            self.put(found, link).await?;
+            self.put(found, true, link).await?;
         }
         self.make_room().await
     }
@@ -85,7 +84,7 @@ impl Syncrepl<'_> {
         Ok(())
     }
 
-    /// Names every entry that is there, so that what was deleted unheard is swept, and reads those that were not told as they are.
+    /// Names every entry that is there, so that what was deleted unheard is swept, and finds out whether some were not told as they are.
     ///
     /// A slapd that crashes forgets the deletions since its last checkpoint of contextCSN (by default: all since it was
     /// started), and afterwards takes an older cookie for up to date. Nothing in its answer shows that. Nor does any server tell of
@@ -97,21 +96,17 @@ impl Syncrepl<'_> {
         let until = until.filter(|_| !self.outlet.ledger.is_primed());
         let listing = link.listing.ids(link.wire.handle(), until);
         let listed = link.wire.run(listing).await??;
-        let mut left_out = Vec::new();
         for (id, version) in listed {
             match self.outlet.ledger.standing(id, version) {
                 Standing::Same | Standing::Unprimed => self.outlet.event(Event::InitKeep(id)),
                 // It came back, and perhaps what hung below it: the ledger has that still, and the receiver has not.
-                Standing::Stale if self.outlet.swept && !self.outlet.ledger.knows(id) => return Err(End::Relist),
-                Standing::Stale => left_out.push(id),
+                Standing::Stale if self.outlet.lost > Lost::Nothing && !self.outlet.ledger.knows(id) => return Err(End::Relist),
+                // Read when the refresh is over: what it names is named as of its own time.
+                Standing::Stale => {
+                    link.left_out = true;
+                    self.outlet.event(Event::InitKeep(id));
+                }
             }
-            self.make_room().await?;
-        }
-        if left_out.len() > LEFT_OUT_MAX {
-            return Err(End::Relist);
-        }
-        for found in self.entries(&left_out, link).await? {
-            self.put(found, link).await?;
             self.make_room().await?;
         }
         Ok(())

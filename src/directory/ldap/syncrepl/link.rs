@@ -12,7 +12,7 @@ use crate::directory::ldap::connect::search;
 use crate::directory::ldap::failure::LdapFailure;
 use crate::directory::ldap::identity::VERSIONS;
 use crate::directory::ldap::listing::Listing;
-use crate::directory::ldap::outlet::Outlet;
+use crate::directory::ldap::outlet::{Lost, Outlet};
 use crate::directory::ldap::roll::Roll;
 use crate::directory::ldap::session::{Opened, attributes};
 use crate::directory::ldap::vitals::Stream;
@@ -24,6 +24,7 @@ use crate::model::{Dn, ObjectId};
 const COMPARE_EVERY: Duration = Duration::from_secs(3600);
 
 /// A connection and the search on it.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of its own")]
 pub(super) struct Link {
     pub(super) wire: Wire,
     pub(super) stream: Stream,
@@ -44,6 +45,8 @@ pub(super) struct Link {
     pub(super) unread: Vec<ObjectId>,
     /// The newest cookie of 389 Directory Server that was not told yet.
     pub(super) untold: Option<Cookie>,
+    /// Whether the refresh left out entries: they are to be read.
+    pub(super) left_out: bool,
     /// Whether the reason for a pause in the refresh was asked for.
     pub(super) looked_into: bool,
 }
@@ -54,11 +57,13 @@ impl Link {
         let Opened { mut wire, base, context, .. } = opened;
         let limit = options.timers.connect;
         // The envelope is of what the store holds.
-        let mut attributes = attributes(options, if inside { &["hasSubordinates"] } else { &[] });
+        let mut attributes = attributes(options, &[]);
         let envelope = Envelope::of(options, &base, &attributes);
+        attributes.push("hasSubordinates".to_owned());
         attributes.extend(VERSIONS.map(str::to_owned));
         let cookie = match (flavour, &outlet.cookie) {
             (_, None) => None,
+            _ if outlet.lost == Lost::Subtrees => None,
             (Flavour::OpenLdap, Some(cookie)) => envelope.open(cookie),
             (Flavour::Ds389, Some(cookie)) => match envelope.open_389(cookie) {
                 // Nothing that another history could be told by: neither the change's mark nor the entries' versions.
@@ -91,6 +96,7 @@ impl Link {
             inside,
             unread: Vec::new(),
             untold: None,
+            left_out: false,
             looked_into: false,
         })
     }

@@ -59,13 +59,16 @@ impl Syncrepl<'_> {
         let mut vitals = Vitals::new();
         let mut effects = Vec::new();
         let mut roll = link.roll(&self.options.timers);
-        let mut sync = Sync::begin(link.resumed, link.inside, &mut effects);
+        let mut sync = Sync::begin(link.resumed, &mut effects);
         loop {
             for effect in std::mem::take(&mut effects) {
                 self.effect(effect, link).await?;
             }
             if self.outlet.list_only && self.outlet.refreshed {
                 return Ok(if self.outlet.drain().await { End::Listed } else { End::Unheard });
+            }
+            if std::mem::take(&mut link.left_out) {
+                roll.begin(link.wire.handle());
             }
             let room = self.outlet.has_room();
             let live = sync.refreshing().is_none();
@@ -146,9 +149,8 @@ impl Syncrepl<'_> {
     async fn effect(&mut self, effect: Effect, link: &mut Link) -> Result<(), End> {
         match effect {
             Effect::Entry { found, refreshing: true } => self.refreshed(found, link).await?,
-            Effect::Entry { found, refreshing: false } => self.outlet.found(found, false),
+            Effect::Entry { found, refreshing: false } => self.put(found, false, link).await?,
             Effect::Reference(url) => self.outlet.faults.reference(&url),
-            Effect::LookBelow(dn) => self.look_below(&dn, false, link).await?,
             Effect::Event(Event::Init) => self.outlet.begin(!link.resumed),
             Effect::Event(Event::InitDone { sweep, cookie }) => self.fill(sweep, cookie, link).await?,
             Effect::Event(Event::Checkpoint(cookie)) => match link.flavour {

@@ -9,7 +9,6 @@
 
 use super::super::decode::{Found, Info, Message, State, SyncEntry};
 use crate::directory::{Cookie, Event};
-use crate::model::Dn;
 
 /// What a message brings about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +23,6 @@ pub(super) enum Effect {
     },
     /// A part of the tree that is elsewhere.
     Reference(String),
-    /// An entry that came into the scope from outside, perhaps with others below it, of which nothing is told.
-    LookBelow(Dn),
 }
 
 /// Where the session is.
@@ -34,7 +31,7 @@ pub(super) enum Sync {
     /// The server brings us up to date.
     Refresh(Refresh),
     /// The server tells changes as they happen.
-    Live(Live),
+    Live,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,21 +42,14 @@ pub(super) struct Refresh {
     cookie: Option<Vec<u8>>,
     /// How many entries were named.
     entries: u64,
-    live: Live,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Live {
-    /// Whether the base is inside of a larger tree, so that entries can be moved into it.
-    inside: bool,
 }
 
 impl Sync {
-    /// A session begins, with a cookie or without; `inside`: the base is not a whole naming context.
-    pub(super) fn begin(resumed: bool, inside: bool, out: &mut Vec<Effect>) -> Self {
+    /// A session begins, with a cookie or without.
+    pub(super) fn begin(resumed: bool, out: &mut Vec<Effect>) -> Self {
         out.push(Effect::Event(Event::Init));
         // RFC 4533 §3.3.1: without a cookie the refresh is the whole content.
-        Self::Refresh(Refresh { sweep: !resumed, cookie: None, entries: 0, live: Live { inside } })
+        Self::Refresh(Refresh { sweep: !resumed, cookie: None, entries: 0 })
     }
 
     /// How many entries the refresh under way has brought; nothing when none is.
@@ -77,8 +67,8 @@ impl Sync {
             }
             (Self::Refresh(refresh), Message::Entry(entry)) => refresh.entry(entry, out),
             (Self::Refresh(refresh), Message::Info(info)) => refresh.info(info, out),
-            (Self::Live(live), Message::Entry(entry)) => live.entry(entry, out),
-            (Self::Live(live), Message::Info(info)) => live.info(info, out),
+            (Self::Live, Message::Entry(entry)) => live_entry(entry, out),
+            (Self::Live, Message::Info(info)) => live_info(info, out),
         }
     }
 }
@@ -126,7 +116,7 @@ impl Refresh {
 
     fn done(self, out: &mut Vec<Effect>) -> Sync {
         out.push(Effect::Event(Event::InitDone { sweep: self.sweep, cookie: self.cookie.map(Cookie) }));
-        Sync::Live(self.live)
+        Sync::Live
     }
 
     fn note(&mut self, cookie: Option<Vec<u8>>) {
@@ -136,40 +126,33 @@ impl Refresh {
     }
 }
 
-impl Live {
-    fn entry(self, entry: SyncEntry, out: &mut Vec<Effect>) -> Sync {
-        let SyncEntry { state, found, cookie } = entry;
-        match state {
-            // RFC 4533 §3.4.2: only of a refresh.
-            State::Present => {}
-            State::Delete => out.push(Effect::Event(Event::Delete(found.id))),
-            State::Add | State::Modify => {
-                // An entry that was just made has nothing below it. One that has came from elsewhere, and what is below it is silent.
-                let from_outside = self.inside && state == State::Add && found.has_below != Some(false);
-                let below = found.dn.clone().ok().filter(|_| from_outside);
-                out.push(Effect::Entry { found, refreshing: false });
-                out.extend(below.map(Effect::LookBelow));
-            }
-        }
-        checkpoint(cookie, out);
-        Sync::Live(self)
+/// A change.
+fn live_entry(entry: SyncEntry, out: &mut Vec<Effect>) -> Sync {
+    let SyncEntry { state, found, cookie } = entry;
+    match state {
+        // RFC 4533 §3.4.2: only of a refresh.
+        State::Present => {}
+        State::Delete => out.push(Effect::Event(Event::Delete(found.id))),
+        State::Add | State::Modify => out.push(Effect::Entry { found, refreshing: false }),
     }
+    checkpoint(cookie, out);
+    Sync::Live
+}
 
-    fn info(self, info: Info, out: &mut Vec<Effect>) -> Sync {
-        let cookie = match info {
-            Info::NewCookie(cookie) => Some(cookie),
-            Info::IdSet { cookie, deletes, ids } => {
-                if deletes {
-                    out.extend(ids.into_iter().map(Event::Delete).map(Effect::Event));
-                }
-                cookie
+fn live_info(info: Info, out: &mut Vec<Effect>) -> Sync {
+    let cookie = match info {
+        Info::NewCookie(cookie) => Some(cookie),
+        Info::IdSet { cookie, deletes, ids } => {
+            if deletes {
+                out.extend(ids.into_iter().map(Event::Delete).map(Effect::Event));
             }
-            // The end of a refresh that has ended.
-            Info::RefreshDelete { cookie, .. } | Info::RefreshPresent { cookie, .. } => cookie,
-        };
-        checkpoint(cookie, out);
-        Sync::Live(self)
-    }
+            cookie
+        }
+        // The end of a refresh that has ended.
+        Info::RefreshDelete { cookie, .. } | Info::RefreshPresent { cookie, .. } => cookie,
+    };
+    checkpoint(cookie, out);
+    Sync::Live
 }
 
 fn checkpoint(cookie: Option<Vec<u8>>, out: &mut Vec<Effect>) {

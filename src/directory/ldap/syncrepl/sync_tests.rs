@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::directory::ldap::identity::Version;
-use crate::model::{Attributes, ObjectId};
+use crate::model::{Attributes, Dn, ObjectId};
 
 fn id(n: u8) -> ObjectId {
     ObjectId::from_bytes([n; 16])
@@ -53,7 +53,6 @@ fn shown(effects: &[Effect]) -> String {
                 .map_or_else(|bad| format!("{what} {} `{}`", short(&found.id), bad.0), |dn| format!("{what} {} {dn}", short(&found.id)))
         }
         Effect::Reference(url) => format!("Reference {url}"),
-        Effect::LookBelow(dn) => format!("LookBelow {dn}"),
     };
     effects.iter().map(one).collect::<Vec<_>>().join(", ")
 }
@@ -61,7 +60,7 @@ fn shown(effects: &[Effect]) -> String {
 /// A whole conversation.
 fn check(resumed: bool, messages: Vec<Message>) -> String {
     let mut effects = Vec::new();
-    let mut sync = Sync::begin(resumed, false, &mut effects);
+    let mut sync = Sync::begin(resumed, &mut effects);
     for message in messages {
         sync = sync.step(message, &mut effects);
     }
@@ -70,8 +69,8 @@ fn check(resumed: bool, messages: Vec<Message>) -> String {
 
 #[test]
 fn every_pair() {
-    let refresh = |resumed| Sync::begin(resumed, true, &mut Vec::new());
-    let states = [("Refresh, whole", refresh(false)), ("Refresh, resumed", refresh(true)), ("Live", Sync::Live(Live { inside: true }))];
+    let refresh = |resumed| Sync::begin(resumed, &mut Vec::new());
+    let states = [("Refresh, whole", refresh(false)), ("Refresh, resumed", refresh(true)), ("Live", Sync::Live)];
     let messages = [
         ("present", entry(State::Present, 1, "cn=1", None)),
         ("add", entry(State::Add, 1, "cn=1", Some("c"))),
@@ -95,7 +94,7 @@ fn every_pair() {
             let mut effects = Vec::new();
             let next = match state.clone().step(message.clone(), &mut effects) {
                 Sync::Refresh(refresh) => format!("Refresh sweep={} cookie={}", refresh.sweep, refresh.cookie.is_some()),
-                Sync::Live(_) => "Live".to_owned(),
+                Sync::Live => "Live".to_owned(),
             };
             writeln!(table, "  {message_name:22} -> {next:34} {}", shown(&effects)).unwrap();
         }
@@ -184,22 +183,4 @@ fn resumed_with_a_present_phase() {
 fn a_cookie_in_the_middle_of_a_refresh_waits_for_its_end() {
     let messages = vec![entry(State::Add, 1, "dc=x", Some("c1")), new_cookie("c2"), set(true, &[], None), delete(true, None)];
     insta::assert_snapshot!(check(true, messages), @"Init, InitApply 1 dc=x, InitDone sweep=false c2");
-}
-
-#[test]
-fn moved_in_from_outside() {
-    let old = |state, cookie| {
-        let Message::Entry(mut entry) = entry(state, 1, "ou=a,dc=x", cookie) else { panic!() };
-        entry.found.has_below = Some(true);
-        Message::Entry(entry)
-    };
-    let run = |inside, message| {
-        let mut effects = Vec::new();
-        Sync::Live(Live { inside }).step(message, &mut effects);
-        shown(&effects)
-    };
-    // The children are asked for before the cookie is good.
-    insta::assert_snapshot!(run(true, old(State::Add, Some("c"))), @"Apply 1 ou=a,dc=x, LookBelow ou=a,dc=x, Checkpoint c");
-    insta::assert_snapshot!(run(true, old(State::Modify, None)), @"Apply 1 ou=a,dc=x");
-    insta::assert_snapshot!(run(false, old(State::Add, None)), @"Apply 1 ou=a,dc=x");
 }

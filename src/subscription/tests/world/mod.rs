@@ -14,8 +14,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::bench::Bench;
 use crate::document::{Document, profile};
-use crate::model::ObjectId;
-use crate::policy::{NetworkMap, Resource, Spot};
+use crate::model::{NetworkMap, ObjectId, Resource, Spot};
 use crate::sip::transaction::{SendError, SendFailure, Target, Transmit};
 use crate::sip::{Kind, Message, Path, Transport};
 use crate::subscription::{Ask as Question, AuthMode, Counters, EndpointState, Notifier, NotifierConfig, OnTimeout, Reason};
