@@ -34,7 +34,7 @@ static NOTHING: LazyLock<(Arc<Shape>, Arc<[u8]>)> =
 /// The names and shapes that entries share. There are as many names as the schema has, and few shapes.
 #[derive(Debug, Default)]
 pub struct Names {
-    names: HashSet<Arc<str>>,
+    words: HashSet<Arc<str>>,
     shapes: HashSet<Arc<Shape>>,
     /// From how many shapes on those that nobody has any more are looked for.
     sweep_at: usize,
@@ -49,11 +49,11 @@ impl Names {
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(shared) = self.names.get(name) {
+        if let Some(shared) = self.words.get(name) {
             return Arc::clone(shared);
         }
         let shared: Arc<str> = name.into();
-        self.names.insert(Arc::clone(&shared));
+        self.words.insert(Arc::clone(&shared));
         shared
     }
 
@@ -63,7 +63,7 @@ impl Names {
         }
         if self.shapes.len() >= self.sweep_at.max(SHAPES_FEW) {
             self.shapes.retain(|shape| Arc::strong_count(shape) > 1);
-            self.names.retain(|name| Arc::strong_count(name) > 1);
+            self.words.retain(|name| Arc::strong_count(name) > 1);
             self.sweep_at = self.shapes.len() * 2;
         }
         let names = shape.names.iter().map(|name| self.name(name)).collect();
@@ -94,7 +94,9 @@ impl Attributes {
             same
         });
         // The usual case, and the one where 100,000 members must not be compared pairwise.
-        list.iter_mut().for_each(|(_, values)| values.dedup());
+        for (_, values) in &mut list {
+            values.dedup();
+        }
         let mut attributes = Self::of(list);
         attributes.share(shared);
         attributes
@@ -279,7 +281,7 @@ mod tests {
         second.add("objectclass", [b"top".to_vec()]);
         second.add("CN", [b"Anna".to_vec()]);
         second.share(&mut names);
-        assert_eq!((&first, names.names.len(), names.shapes.len()), (&one, 3, 1));
+        assert_eq!((&first, names.words.len(), names.shapes.len()), (&one, 3, 1));
         assert_ne!(first, second);
         assert!(Arc::ptr_eq(&first.shape, &second.shape));
     }
@@ -290,7 +292,7 @@ mod tests {
         let gather = |n: usize, names: &mut Names| Attributes::gather([(format!("a{n}"), vec![vec![1]])], names);
         let kept: Vec<Attributes> = (0..10).map(|n| gather(n, &mut names)).collect();
         (0..SHAPES_FEW * 10).for_each(|n| drop(gather(n, &mut names)));
-        assert!(names.shapes.len() <= SHAPES_FEW && names.names.len() <= 2 * SHAPES_FEW, "{}", names.shapes.len());
+        assert!(names.shapes.len() <= SHAPES_FEW && names.words.len() <= 2 * SHAPES_FEW, "{}", names.shapes.len());
         assert!(Arc::ptr_eq(&kept[3].shape, &gather(3, &mut names).shape));
     }
 
@@ -310,7 +312,9 @@ mod tests {
                 let mut distinct = Vec::new();
                 values.for_each(|value| include(&mut distinct, value));
                 let held = expect.entry(name.to_ascii_lowercase()).or_default();
-                distinct.iter().for_each(|value| include(held, value.clone()));
+                for value in &distinct {
+                    include(held, value.clone());
+                }
                 added.add(name, distinct);
             }
             let got: BTreeMap<String, Vec<Vec<u8>>> =

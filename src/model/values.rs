@@ -76,10 +76,12 @@ pub(super) fn packed_len<V: AsRef<[u8]>>(values: &[V]) -> usize {
 /// Seven bits to an octet, the lowest first; the high bit says that more follow.
 fn put(mut number: usize, out: &mut Vec<u8>) {
     while number > 0x7f {
-        out.push((number & 0x7f) as u8 | 0x80);
+        let [low, ..] = number.to_le_bytes();
+        out.push(low | 0x80);
         number >>= 7;
     }
-    out.push((number & 0x7f) as u8);
+    let [low, ..] = number.to_le_bytes();
+    out.push(low);
 }
 
 const fn width(mut number: usize) -> usize {

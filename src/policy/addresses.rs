@@ -50,6 +50,7 @@ pub(crate) struct First {
 pub(crate) struct Address {
     pub(crate) owner: Option<Claim>,
     /// Sorted. Hardly ever anybody.
+    #[expect(clippy::box_collection, reason = "there is one of these for each user, and hardly ever anybody in it")]
     others: Option<Box<Vec<Claim>>>,
     pub(crate) told: Option<Told>,
 }

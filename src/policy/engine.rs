@@ -420,20 +420,17 @@ impl Engine {
             let resolved = Resolved { user: id, aor: aor.clone(), shared: Arc::clone(&shared), own: own.decisions.into() };
             has_registrar = resolved.get(Setting::SIP_REGISTRAR).is_some();
             let claim = Claim::new(id, created(&object.attributes), is_disabled);
-            match &mut round.claims {
-                Some(claims) => {
-                    // Nearly everybody is published at the only address that nobody else has.
-                    let is_plain = has_registrar && !is_disabled && self.sources.policies(id).is_empty();
-                    let told = is_plain.then(|| Told::Plain { shared: Arc::clone(&shared), entry: Arc::clone(object) });
-                    if told.is_some() {
-                        standing = Standing::Published;
-                    }
-                    claims.push(First { aor: aor.clone(), claim, told });
+            if let Some(claims) = &mut round.claims {
+                // Nearly everybody is published at the only address that nobody else has.
+                let is_plain = has_registrar && !is_disabled && self.sources.policies(id).is_empty();
+                let told = is_plain.then(|| Told::Plain { shared: Arc::clone(&shared), entry: Arc::clone(object) });
+                if told.is_some() {
+                    standing = Standing::Published;
                 }
-                None => {
-                    self.addresses.claim(aor, claim);
-                    round.touched.push(aor.clone());
-                }
+                claims.push(First { aor: aor.clone(), claim, told });
+            } else {
+                self.addresses.claim(aor, claim);
+                round.touched.push(aor.clone());
             }
             if round.resolved.len() < AT_HAND_MAX {
                 round.resolved.insert(id, Arc::new(resolved));
@@ -509,8 +506,8 @@ impl Engine {
             }
             user.standing = Standing::Published;
             let container = user.shared.container;
-            if let Some(before) = self.publish(&aor, owner, round) {
-                resolved.push((container, Later { user: owner, before }));
+            if let Some(later) = self.publish(&aor, owner, round) {
+                resolved.push((container, later));
             }
         }
         for changes in [&mut gone, &mut disabled, &mut withheld] {
@@ -525,15 +522,15 @@ impl Engine {
         Outcome { users, later, examined: round.examined, answers: Vec::new() }
     }
 
-    /// Notes that an owner's settings are published. If they differ from what was told before: that.
-    fn publish(&mut self, aor: &Aor, owner: ObjectId, round: &mut Round) -> Option<Option<Told>> {
+    /// Notes that an owner's settings are published. If they differ from what was told before: what is to be told later.
+    fn publish(&mut self, aor: &Aor, owner: ObjectId, round: &mut Round) -> Option<Later> {
         let (user, entry) = (self.users.get(&owner)?, self.snapshot.get(owner)?);
         let now = Told::Plain { shared: Arc::clone(&user.shared), entry: Arc::clone(entry) };
         let is_plain = self.sources.policies(owner).is_empty();
         let address = self.addresses.get_mut(aor)?;
         if is_plain && address.told.as_ref().is_none_or(|told| told.is_same_at_sight(&now)) {
             // The newest entry is kept, so that no older one is.
-            return address.told.replace(now).is_none().then_some(None);
+            return address.told.replace(now).is_none().then_some(Later { user: owner, before: None });
         }
         let told = address.told.take();
         let before = told.as_ref().and_then(|told| told.settings(&self.config.identity));
@@ -542,7 +539,7 @@ impl Engine {
         self.addresses.get_mut(aor)?.told = Some(if is_plain { now } else { Told::Whole(settings) });
         round.befores += usize::from(is_new);
         let at_hand = before.filter(|_| round.befores < AT_HAND_MAX).map(Told::Whole);
-        is_new.then(|| at_hand.or(told))
+        is_new.then(|| Later { user: owner, before: at_hand.or(told) })
     }
 
     /// The settings of a user as they are now.
@@ -558,12 +555,11 @@ const PART: usize = AT_HAND_MAX;
 pub(super) fn resolve(engine: &Engine, id: ObjectId, orders: &mut Orders) -> Option<Arc<Resolved>> {
     let (user, entry) = (engine.users.get(&id)?, engine.snapshot.get(id)?);
     let of_container;
-    let chain = match engine.chains.get(&user.shared.container) {
-        Some(chain) => chain,
-        None => {
-            of_container = Arc::new(Chain::of(&engine.snapshot, &engine.sources, user.shared.container));
-            &of_container
-        }
+    let chain = if let Some(chain) = engine.chains.get(&user.shared.container) {
+        chain
+    } else {
+        of_container = Arc::new(Chain::of(&engine.snapshot, &engine.sources, user.shared.container));
+        &of_container
     };
     let personal = Personal {
         snapshot: &engine.snapshot,

@@ -72,7 +72,7 @@ pub(super) fn parse_telling(bytes: &[u8], path: &Path, progress: &mut dyn FnMut(
     for item in Lines::of(bytes) {
         let before = parser.records.len();
         parser.item(&item);
-        if parser.records.len() > before && parser.records.len() % PROGRESS_EVERY == 0 {
+        if parser.records.len() > before && parser.records.len().is_multiple_of(PROGRESS_EVERY) {
             progress(parser.records.len());
         }
         if parser.faults.len() >= FAULTS_MAX {
