@@ -76,12 +76,14 @@ pub(super) fn packed_len<V: AsRef<[u8]>>(values: &[V]) -> usize {
 /// Seven bits to an octet, the lowest first; the high bit says that more follow.
 fn put(mut number: usize, out: &mut Vec<u8>) {
     while number > 0x7f {
-        let [low, ..] = number.to_le_bytes();
-        out.push(low | 0x80);
+        out.push(low(number) | 0x80);
         number >>= 7;
     }
-    let [low, ..] = number.to_le_bytes();
-    out.push(low);
+    out.push(low(number));
+}
+
+const fn low(number: usize) -> u8 {
+    number.to_le_bytes()[0] & 0x7f
 }
 
 const fn width(mut number: usize) -> usize {

@@ -44,7 +44,7 @@ pub(super) enum Names {
     /// Nearly always.
     One(Name),
     /// The first is the one that is listed.
-    #[expect(clippy::box_collection, reason = "there are millions of these, and hardly ever more than one name")]
+    #[expect(clippy::box_collection, reason = "it is hardly ever there, and where it is not, half the room")]
     More(Box<Vec<Name>>),
 }
 
