@@ -315,7 +315,8 @@ async fn connection(stream: TcpStream, state: Arc<Mutex<State>>, news: watch::Re
         while let Some(request) = ber::take(&mut buffer) {
             match request.operation.id {
                 0 => {
-                    if !send(&out, &ber::message(&request.id, &ber::result(0x61, 0), &[])).await {
+                    let is_heard = send(&out, &ber::message(&request.id, &ber::result(0x61, 0), &[])).await;
+                    if !is_heard {
                         return;
                     }
                 }

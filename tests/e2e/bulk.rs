@@ -57,8 +57,11 @@ fn fenced(body: &str) -> bool {
     body.contains("tel:+49309999")
 }
 
+/// A phone's thread: who it is, and each NOTIFY by its number.
+type Listening = std::thread::JoinHandle<(&'static str, BTreeMap<u32, String>)>;
+
 /// Phones that answer at once, each on a thread: what each got, by number, up to the last change.
-fn phones(daemon: &Daemon) -> (mpsc::Receiver<&'static str>, Vec<std::thread::JoinHandle<(&'static str, BTreeMap<u32, String>)>>) {
+fn phones(daemon: &Daemon) -> (mpsc::Receiver<&'static str>, Vec<Listening>) {
     let (told, heard) = mpsc::channel();
     let phones = LISTED.into_iter().chain(OTHERS).map(|user| {
         let (mut phone, _) = Phone::subscribe(daemon.address, &format!("{user}@corp.example"), LIMIT);
