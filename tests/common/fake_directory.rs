@@ -189,9 +189,10 @@ impl FakeDirectory {
 impl State {
     fn step(&mut self) {
         self.model.now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        // A version of one second's resolution cannot tell what was before the backup from what came after it.
+        // A version of one second's resolution cannot tell what was before the backup from what came after it. The model's clock may
+        // be a second ahead of ours, as a server's may be: the backup's second then comes once more.
         let coarse = matches!(self.manner, Manner::PersistentSearch | Manner::Plain);
-        if coarse && self.kept.as_ref().is_some_and(|kept| kept.model.now_s == self.model.now_s) {
+        if coarse && self.kept.as_ref().is_some_and(|kept| kept.model.now_s >= self.model.now_s) {
             self.kept = None;
         }
         for change in self.model.step() {

@@ -219,3 +219,29 @@ impl Outlet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn a_pause_that_ends_loses_no_report() {
+        let (out, mut reports) = mpsc::channel(1);
+        let mut outlet = Outlet::new(&LdapOptions::new("ldap://h/dc=x".parse().unwrap()), None, out, false);
+        for entries in 0..3 {
+            outlet.tell(Report::Progress { entries });
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        for expect in 0..3 {
+            // There is room for one; dropped while it waits to send the next.
+            let heard = pin!(outlet.drain()).poll(&mut context);
+            assert_eq!(heard.is_pending(), expect < 2);
+            assert!(matches!(reports.try_recv(), Ok(Report::Progress { entries }) if entries == expect));
+        }
+        assert_eq!(pin!(outlet.drain()).poll(&mut context), Poll::Ready(true));
+    }
+}
