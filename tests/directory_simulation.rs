@@ -90,7 +90,7 @@ async fn simulate(manner: Manner, base: &str, seed: u64) {
     println!("{what}");
     let fake = FakeDirectory::start(manner, Model::new(seed, 25)).await;
     let mut random = StdRng::seed_from_u64(seed ^ 0xfau64);
-    let mut mirror = Mirror::start(source(&fake, base));
+    let mut mirror = Mirror::with_room(source(&fake, base), usize::try_from(1 + seed % 64).unwrap());
     for round in 0..25 {
         for _ in 0..random.random_range(0..6) {
             fake.step();
