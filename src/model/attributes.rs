@@ -9,7 +9,7 @@ use super::values::{Values, pack, packed_len};
 /// The attributes of one entry: names folded to lower case, values in the order in which the directory gave them.
 ///
 /// They are kept by the million: one piece of memory holds all values, and what entries have in common is there once, in their
-/// [`Shape`]. `Debug` shows names and sizes and never a value: some are passwords.
+/// shape. `Debug` shows names and sizes and never a value: some are passwords.
 #[derive(Clone)]
 pub struct Attributes {
     shape: Arc<Shape>,
