@@ -56,6 +56,11 @@ impl NetworkMap {
         by_prefix.entry(prefix).or_insert(at);
     }
 
+    /// Whether a user has another document at some address.
+    pub fn makes_a_difference(&self) -> bool {
+        self.heres.iter().chain([&self.rest]).any(|here| here.endpoint.is_some())
+    }
+
     /// Where an address is.
     pub fn at(&self, address: IpAddr) -> &Here {
         self.by_prefix.longest(address).and_then(|(_, at)| self.heres.get(*at)).unwrap_or(&self.rest)

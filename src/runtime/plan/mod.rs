@@ -186,6 +186,8 @@ fn predict(config: &Config, source: &Source, before: &Snapshot, records: Vec<Cha
     let mut renderer = Renderer::new();
     let of = |change: &UserChange| predicted(&mut renderer, change, [before, &after], &new, &guard);
     let users: Vec<Predicted> = users.iter().filter_map(of).collect();
+    // Whoever is somewhere gets the document for there: the change, with what belongs to the place.
+    let concerns_places = concerns_places || !users.is_empty() && engine.network().makes_a_difference();
     Ok(Plan {
         records: all.len(),
         objects: sets.iter().map(|set| set.changes.len()).sum(),

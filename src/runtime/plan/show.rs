@@ -62,7 +62,7 @@ pub(super) fn text(plan: &Plan) -> String {
         let _ = writeln!(out, "  {count} {what}");
     }
     if *concerns_places {
-        out.push_str("phones at sites and subnets may be told something too, which is not predicted: what is said here holds elsewhere\n");
+        out.push_str("phones at sites and subnets may be told something else, which is not predicted: what is said here holds elsewhere\n");
     }
     if let Some(quarantine) = quarantine {
         let _ = writeln!(out, "held: {quarantine}");
@@ -79,9 +79,9 @@ pub(super) fn text(plan: &Plan) -> String {
 
 pub(super) fn json(plan: &Plan) -> String {
     let users: Vec<Value> = plan.users.iter().map(user).collect();
-    let Plan { records, objects, examined, held, limit, quarantine, .. } = plan;
+    let Plan { records, objects, examined, held, limit, quarantine, concerns_places, .. } = plan;
     let all = json!({ "records": records, "objects": objects, "examined": examined, "users": users,
-        "held": held, "limit": limit, "quarantine": quarantine });
+        "held": held, "limit": limit, "quarantine": quarantine, "places": concerns_places });
     format!("{all}\n")
 }
 
