@@ -6,7 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dialcast::config::Flags;
-use dialcast::runtime::{self, plan::What, schema::SchemaArgs, subscribe::SubscribeArgs};
+use dialcast::runtime::{
+    self,
+    plan::{Telling, What},
+    schema::SchemaArgs,
+    subscribe::SubscribeArgs,
+};
 
 /// Keeps every phone configured from the layout of the directory.
 #[derive(Debug, Parser)]
@@ -153,6 +158,9 @@ struct PlanArgs {
     /// Write each document that would be pushed into this folder, its exact octets
     #[arg(long, value_name = "DIR", global = true)]
     documents: Option<PathBuf>,
+    /// Tell only of what phones subscribe to now, as the running daemon of this --config or --state says
+    #[arg(long, global = true)]
+    subscribed: bool,
 }
 
 const PLAN_EXAMPLES: &str = "\
@@ -160,6 +168,9 @@ Examples:
   dialcast plan move ou=Sales,ou=Berlin,dc=corp,dc=example --to ou=Lisbon,dc=corp,dc=example
   dialcast plan delete uid=anna,ou=Sales,ou=Berlin,dc=corp,dc=example --json
   dialcast plan -f change.ldif --config /etc/dialcast/dialcast.toml --documents /tmp/predicted
+  dialcast plan -f change.ldif --config /etc/dialcast/dialcast.toml --subscribed
+
+Where a daemon of this configuration runs, it is asked who subscribes now, from where, and phones are counted.
 
 Exit codes: 0 no phone would be told anything, 2 some would, or it would be held, 1 failed (the server would refuse the change, for one).";
 const WATCH_EXAMPLES: &str = "\
@@ -282,6 +293,7 @@ fn plan(change: Option<PlanChange>, file: Option<PathBuf>, args: PlanArgs, json:
             misused(clap::error::ErrorKind::MissingRequiredArgument, "give a change: `move DN --to DN`, `delete DN`, or `-f LDIF`")
         }
     };
-    let PlanArgs { config, directory, state, documents } = args;
-    runtime::plan::run(&Flags { config, directory, state, ..Flags::default() }, &what, documents.as_deref(), json)
+    let PlanArgs { config, directory, state, documents, subscribed } = args;
+    let telling = Telling { documents: documents.as_deref(), subscribed, json };
+    runtime::plan::run(&Flags { config, directory, state, ..Flags::default() }, &what, telling)
 }

@@ -56,9 +56,14 @@ impl NetworkMap {
         by_prefix.entry(prefix).or_insert(at);
     }
 
-    /// Whether a user has another document at some address.
-    pub fn makes_a_difference(&self) -> bool {
-        self.heres.iter().chain([&self.rest]).any(|here| here.endpoint.is_some())
+    /// Every network that the map tells something of, in no order.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = Prefix> {
+        self.by_prefix.prefixes()
+    }
+
+    /// Where the addresses of a network are that are in no smaller one.
+    pub(crate) fn covering(&self, network: Prefix) -> &Here {
+        self.by_prefix.covering(network).and_then(|at| self.heres.get(*at)).unwrap_or(&self.rest)
     }
 
     /// Where an address is.

@@ -144,6 +144,11 @@ impl Addresses {
         Some(self.by_aor.get(aor)?.owner?.user)
     }
 
+    /// Every address that somebody has.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = &Aor> {
+        self.by_aor.iter().filter(|(_, address)| address.owner.is_some()).map(|(aor, _)| aor)
+    }
+
     /// Notes that nobody has an address any more; gives what was told of it.
     pub(crate) fn withdraw(&mut self, aor: &Aor) -> Option<Told> {
         self.by_aor.remove(aor)?.told

@@ -17,6 +17,7 @@ use super::network::Network;
 use super::object::HeldFault;
 use super::outcome::{Later, Outcome, UserChange, Withholding};
 use super::personal::{Orders, Personal};
+use super::reach::Reach;
 use super::relevant::{Direct, Relevant};
 use super::resolve::{Sharers, shared};
 use super::resolved::{Resolved, ResolvedSet, Want};
@@ -58,6 +59,8 @@ pub struct Engine {
     pub(super) seeking: BTreeMap<ObjectId, Box<[Arc<str>]>>,
     /// Users whose own lines have filters: any membership may concern them.
     filtering: BTreeSet<ObjectId>,
+    /// Whom the last update could affect anywhere, where somebody asked for it to be noted.
+    pub(super) reach: Option<Reach>,
     /// Counts loads and updates: a set is decided at most once in each.
     round: u64,
 }
@@ -146,6 +149,7 @@ impl Engine {
             addresses: Addresses::default(),
             seeking: BTreeMap::new(),
             filtering: BTreeSet::new(),
+            reach: None,
             round: 0,
         }
     }
@@ -244,7 +248,7 @@ impl Engine {
         let mut possible = std::mem::take(&mut impact.possible);
         let stale = self.stale(&impact, &mut possible);
         let mut looked_at: HashSet<ObjectId> = HashSet::new();
-        if !self.wanted.is_empty() {
+        if self.looks_at_places() {
             looked_at.extend(possible.iter().chain(&impact.certain));
         }
         possible.retain(|id| !impact.certain.contains(id));
@@ -270,6 +274,7 @@ impl Engine {
         round.touched.sort_unstable();
         round.touched.dedup();
         let affected = self.affected(&impact, &stale, &looked_at, &round.touched);
+        self.note_reach(&impact, &stale, looked_at, &round.touched);
         let mut outcome = self.settle(&mut round);
         for Later { user, before } in std::mem::take(&mut outcome.later) {
             let before = before.and_then(|before| before.settings(&self.config.identity));
