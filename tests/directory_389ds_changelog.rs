@@ -18,6 +18,7 @@ use common::mirror::{Mirror, fresh, shown};
 use common::proxy::Proxy;
 use dialcast::directory::{Bind, Cookie, Dialect, LdapOptions, Source};
 use dialcast::model::Secret;
+use dialcast::store::Snapshot;
 
 fn options(address: SocketAddr) -> LdapOptions {
     let mut options = LdapOptions::new(format!("ldap://{address}/{}", Ds389::SUFFIX).parse().unwrap());
@@ -104,8 +105,8 @@ async fn a_list_then_changes_then_a_cut_then_a_crash() {
     mirror.told.clear();
     ds.rename("ou=many,dc=corp,dc=example", "ou=many", Some("ou=b,dc=corp,dc=example"));
     ds.delete("uid=m7,ou=many,ou=b,dc=corp,dc=example");
-    mirror.until("the user is gone", |state| state.find(&"uid=m7,ou=many,ou=b,dc=corp,dc=example".parse().unwrap()).is_none()).await;
-    mirror.until("the unit was moved", |state| state.find(&"uid=m8,ou=many,ou=b,dc=corp,dc=example".parse().unwrap()).is_some()).await;
+    let is_there = |state: &Snapshot, n: u8| state.find(&format!("uid=m{n},ou=many,ou=b,dc=corp,dc=example").parse().unwrap()).is_some();
+    mirror.until("the unit was moved, and a user deleted", |state| is_there(state, 8) && !is_there(state, 7)).await;
     let told: Vec<_> = mirror.told.iter().filter(|told| !told.starts_with("checkpoint ")).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("ou=many,ou=b,dc=corp,dc=example") && told[1] == "delete", "{told:?}");

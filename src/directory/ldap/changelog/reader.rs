@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::log::{Log, Point, WINDOW};
-use super::record::{Due, Outcome, Place, due, in_order};
+use super::record::{Change, Due, Outcome, Place, due, in_order};
 use crate::directory::ldap::decode::Found;
 use crate::directory::ldap::failure::LdapFailure;
 use crate::directory::ldap::listing::Listing;
@@ -24,6 +24,16 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// How many looks at the changelog's numbers, one after another, may show a record that cannot be read: one is just being written.
 const UNSEEN_MAX: u32 = 3;
+
+/// So many records are gone through; of more, all is read again, which is quicker.
+const CHANGES_MAX: usize = 20_000;
+/// How often the entries are read anew because others were renamed meanwhile.
+const ROUNDS_MAX: u32 = 20;
+
+/// The last of some records.
+fn newest(changes: &[Change]) -> Option<Point> {
+    changes.last().map(|change| Point { number: change.number, mark: Some(change.mark.clone()) })
+}
 
 /// Reads the changelog onwards.
 pub(super) struct Reader {
@@ -68,26 +78,36 @@ impl Reader {
 
     /// Reads some records, and tells what became of their entries. Whether there may be more.
     pub(super) async fn round(&mut self, outlet: &mut Outlet, refreshing: bool) -> Result<bool, End> {
-        let first = self.at.number.saturating_add(1);
-        let changes = self.log.read(&mut self.wire, first, self.at.number.saturating_add(WINDOW)).await?;
-        let Some(newest) = changes.last() else {
+        let mut changes = self.gather(self.at.number).await?;
+        let Some(mut point) = newest(&changes) else {
             let span = self.log.span(&mut self.wire).await?;
             return self.nothing_came(&span).await;
         };
-        let point = Point { number: newest.number, mark: Some(newest.mark.clone()) };
         self.seen.unseen = 0;
-        if changes.iter().any(|change| change.renames(&self.base)) {
-            // There may be nothing where we read: to connect anew says so.
-            return Err(End::Relist);
-        }
-        let mut due = due(&changes, &self.base);
-        due.retain(|due| due.after != Place::Outside || outlet.ledger.knows(due.id));
-        let outcomes = self.look(outlet, due).await?;
-        let span = self.log.span(&mut self.wire).await?;
-        if !span.reaches(self.at.number) {
-            // Trimmed while we read it: some records may be missing.
-            return Err(End::Relist);
-        }
+        let mut rounds = 0;
+        let (outcomes, span) = loop {
+            rounds += 1;
+            if changes.len() > CHANGES_MAX || rounds > ROUNDS_MAX || changes.iter().any(|change| change.renames(&self.base)) {
+                // All is read quicker. Or there may be nothing where we read: to connect anew says so.
+                return Err(End::Relist);
+            }
+            let mut due = due(&changes, &self.base);
+            due.retain(|due| due.after != Place::Outside || outlet.ledger.knows(due.id));
+            let outcomes = self.look(outlet, due).await?;
+            let span = self.log.span(&mut self.wire).await?;
+            if !span.reaches(self.at.number) {
+                // Trimmed while we read it: some records may be missing.
+                return Err(End::Relist);
+            }
+            // What was renamed or moved while we read is above what we read, perhaps: that has its new name already.
+            let more = self.gather(point.number).await?;
+            let read: HashSet<ObjectId> = changes.iter().map(|change| change.id).collect();
+            if !more.iter().any(|change| change.is_rename() && (read.contains(&change.id) || !outlet.ledger.is_leaf(change.id))) {
+                break (outcomes, span);
+            }
+            point = newest(&more).unwrap_or(point);
+            changes.extend(more);
+        };
         self.seen.read.retain(|_, covered| *covered > point.number);
         for outcome in in_order(outcomes) {
             match outcome {
@@ -104,6 +124,20 @@ impl Reader {
             outlet.checkpoint(cookie);
         }
         Ok(self.at.number < span.last)
+    }
+
+    /// The records after a number, as far as there are not too many.
+    async fn gather(&mut self, after: u64) -> Result<Vec<Change>, LdapFailure> {
+        let mut changes: Vec<Change> = Vec::new();
+        while changes.len() <= CHANGES_MAX {
+            let after = changes.last().map_or(after, |change| change.number);
+            let some = self.log.read(&mut self.wire, after.saturating_add(1), after.saturating_add(WINDOW)).await?;
+            if some.is_empty() {
+                break;
+            }
+            changes.extend(some);
+        }
+        Ok(changes)
     }
 
     /// There is no record after ours. A number without a record is one that was taken back; or the right to read them is gone.

@@ -25,7 +25,7 @@ pub(super) struct Change {
     /// The record's own id, which no other record will ever have.
     pub(super) mark: String,
     /// The entry that was changed.
-    id: ObjectId,
+    pub(super) id: ObjectId,
     kind: Kind,
     /// The entry's name before the change.
     target: Option<Dn>,
@@ -77,6 +77,11 @@ impl Change {
             (false, Kind::Renamed, None) => Place::Unknown,
             (false, ..) => Place::Outside,
         }
+    }
+
+    /// Whether it has another name or place now.
+    pub(super) fn is_rename(&self) -> bool {
+        self.kind == Kind::Renamed
     }
 
     /// Whether the base itself has another name now.
