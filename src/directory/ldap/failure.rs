@@ -150,6 +150,14 @@ pub enum LdapFailure {
         /// The same, and the server's words.
         answer: String,
     },
+    /// The server's changelog cannot be followed.
+    #[error("the changelog `{base}` cannot be followed: {why}")]
+    Changelog {
+        /// Where it is.
+        base: String,
+        /// Why.
+        why: String,
+    },
     /// The server's own record of its changes is behind its entries: it would leave entries out without a word.
     #[error("the server's contextCSN {context} is older than an entry's entryCSN {entry}: it leaves out entries")]
     StaleContext {
@@ -272,6 +280,9 @@ impl LdapFailure {
             Self::Search { code: 32, .. } => "check the base DN in directory.url, and whether the account may read it",
             Self::Search { code: 50, .. } => "let the account read the whole tree below the base DN",
             Self::Search { .. } => "look into the server's log",
+            Self::Changelog { .. } => {
+                "enable the plugin Retro Changelog, with `nsslapd-attribute: nsuniqueid:targetUniqueId`, and let the account read all but `changes` by an aci on cn=changelog: `(targetattr!=\"changes\")` (docs/389ds.md); or set directory.dialect to `389ds` or `persistent-search`"
+            }
             Self::StaleContext { .. } => {
                 "load entries with `slapadd -w`; to repair: stop slapd, `slapcat -l all.ldif`, empty the database, `slapadd -w -l all.ldif`, start slapd"
             }

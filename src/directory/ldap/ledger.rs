@@ -143,6 +143,13 @@ impl Ledger {
         named.map_or_else(|| self.known.contains_key(&id), Option::is_some)
     }
 
+    /// Whether the entry was told in just this version.
+    pub(super) fn is_told(&self, id: ObjectId, version: u64) -> bool {
+        let named = self.refresh.as_ref().and_then(|refresh| refresh.named.get(&id)).copied();
+        let known = named.unwrap_or_else(|| self.known.get(&id).copied());
+        known.is_some_and(|known| known != UNKNOWN && is_same(known, version))
+    }
+
     /// Whether nothing went with the entry when it went, by its kind.
     pub(super) fn is_leaf(&self, id: ObjectId) -> bool {
         self.known.get(&id).is_some_and(|known| known & LEAF != 0)

@@ -5,6 +5,7 @@ use ldap3::controls::RawControl;
 
 use super::Patient;
 use crate::directory::examine::Examined;
+use crate::directory::ldap::changelog;
 use crate::directory::ldap::connect::{self, Asking};
 use crate::directory::ldap::dialect::Dialect;
 use crate::directory::ldap::failure::{LdapFailure, answer};
@@ -52,6 +53,7 @@ impl Patient<'_> {
                 self.synchronization(found, &base).await?;
                 self.changelog(found).await
             }
+            Dialect::Changelog389 => self.records(found).await,
             Dialect::Syncrepl => self.context_csn(found).await,
             Dialect::PersistentSearch | Dialect::Poll => Ok(()),
         }
@@ -195,6 +197,15 @@ impl Patient<'_> {
             );
         } else {
             found.ok("read", log);
+        }
+        Ok(())
+    }
+
+    async fn records(&mut self, found: &mut Examined) -> Result<(), LdapFailure> {
+        match changelog::check(&mut self.wire, self.options.timers.connect).await {
+            Ok(()) => found.ok("read", "the changelog: which entries are changed, by number"),
+            Err(failure @ LdapFailure::Changelog { .. }) => found.fail("read", failure.what(), failure.remedy()),
+            Err(failure) => return Err(failure),
         }
         Ok(())
     }

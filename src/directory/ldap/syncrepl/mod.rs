@@ -1,8 +1,8 @@
 //! RFC 4533 refreshAndPersist, as OpenLDAP and as 389 Directory Server do it.
 
-mod changelog;
+pub(super) mod changelog;
 pub(super) mod complete;
-mod envelope;
+pub(super) mod envelope;
 mod fill;
 mod link;
 mod sync;
