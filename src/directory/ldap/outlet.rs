@@ -149,6 +149,9 @@ impl Outlet {
         let Found { id, dn, attributes, version, has_below } = entry;
         let is_leaf = has_below != Some(true) && LEAVES.iter().any(|class| attributes.has_class(class));
         self.ledger.told(id, version.marked(clock::settled_s(self.clocks_s)) | if is_leaf { LEAF } else { 0 });
+        if !is_leaf && has_below != Some(false) {
+            self.ledger.names_changed();
+        }
         match dn {
             Ok(dn) => {
                 self.faults.good(id);
