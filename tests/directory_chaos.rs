@@ -177,7 +177,7 @@ async fn run(mut server: impl Server, seed: u64, rounds: usize, dialect: Option<
         server.modify(&format!("dn: {MARK}\nchangetype: modify\nreplace: description\ndescription: {round}\n"));
         mirror.until_value(MARK, "description", &round.to_string()).await;
         let there = source(server.address(), None);
-        if dialect.is_none() {
+        if matches!(dialect, None | Some(Dialect::Changelog389)) {
             assert_eq!(shown(&mirror.store), fresh(there).await, "seed {seed}, round {round}");
         } else {
             mirror.until_fresh(there).await;
@@ -220,5 +220,14 @@ async fn nor_with_389() {
 async fn nor_by_persistent_search() {
     for seed in seeds(2) {
         run(Ds389::start(ds389::BASE), seed, 16, Some(Dialect::PersistentSearch)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_by_the_changelog_of_389() {
+    for seed in seeds(3) {
+        let ds = Ds389::start(ds389::BASE);
+        ds.modify(ds389::READ_RECORDS);
+        run(ds, seed, 16, Some(Dialect::Changelog389)).await;
     }
 }

@@ -109,8 +109,8 @@ table! {
         nameservers: Loose<Vec<String>>,
         /// Domains, beside the base DN's own, in which a server that the DNS names may be. Default: none.
         server_domains: Loose<Vec<String>>,
-        /// How changes are read: `ad`, `ad-dirsync`, `syncrepl`, `389ds`, `persistent-search` or `poll`. Default: what the server's root DSE suggests.
-        #[schemars(extend("enum" = ["ad", "ad-dirsync", "syncrepl", "389ds", "persistent-search", "poll"]))]
+        /// How changes are read: `ad`, `ad-dirsync`, `syncrepl`, `389ds`, `389ds-changelog`, `persistent-search` or `poll`. Default: what the server's root DSE suggests.
+        #[schemars(extend("enum" = ["ad", "ad-dirsync", "syncrepl", "389ds", "389ds-changelog", "persistent-search", "poll"]))]
         dialect: Loose<String>,
         /// The account that reads: its DN, or, on Active Directory, `user@domain`. Default: anonymous.
         bind_dn: Loose<String>,

@@ -28,6 +28,7 @@ mod relevant;
 mod resolve;
 mod resolved;
 mod server_object;
+mod settle;
 mod sources;
 mod spread;
 mod stale;

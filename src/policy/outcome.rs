@@ -1,10 +1,9 @@
 //! What a load or an update changed for users.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use super::engine::{Standing, User};
 use super::resolved::Resolved;
 use super::told::Told;
 use super::wanted::Answer;
@@ -135,24 +134,4 @@ impl fmt::Display for Withholding {
             Self::AddressTaken { aor, owner } => write!(f, "{aor} belongs to the older entry {owner}"),
         }
     }
-}
-
-/// Notes that a user's document is withheld, for want of a registrar or because the address is another's, and tells it if
-/// that is new.
-pub(super) fn withhold(
-    users: &mut BTreeMap<ObjectId, User>,
-    id: ObjectId,
-    owner: Option<ObjectId>,
-    before: impl FnOnce() -> Option<Arc<Resolved>>,
-) -> Option<UserChange> {
-    let user = users.get_mut(&id)?;
-    // As the user's own entry writes it.
-    let aor = user.aor.clone()?;
-    let why = match owner {
-        Some(owner) => Withholding::AddressTaken { aor, owner },
-        None => Withholding::NoRegistrar { aor },
-    };
-    let standing = Standing::Withheld(Box::new(why.clone()));
-    let is_news = std::mem::replace(&mut user.standing, standing.clone()) != standing;
-    is_news.then(|| UserChange::Withheld { user: id, why, before: before() })
 }

@@ -42,7 +42,8 @@ impl Engine {
                     }
                     Kind::User => drop(possible.insert(object.id)),
                     Kind::Device if self.looks_at_places() => drop(stale.devices.insert(object.id)),
-                    _ => {}
+                    // What was a container when a network was asked for there may be something else now.
+                    _ => drop(self.chains.remove(&Some(object.id))),
                 }
             }
         }

@@ -56,6 +56,13 @@ add: aci
 aci: (targetattr=\"changeNumber || nsUniqueId || objectClass\")(version 3.0; acl \"reader\"; allow (read,search) userdn=\"ldap:///cn=reader,dc=corp,dc=example\";)
 ";
 
+/// What the dialect `389ds-changelog` reads there in addition: a rule cannot name targetUniqueId, which no schema has.
+pub const READ_RECORDS: &str = "dn: cn=changelog
+changetype: modify
+add: aci
+aci: (targetattr!=\"changes\")(version 3.0; acl \"records\"; allow (read,search) userdn=\"ldap:///cn=reader,dc=corp,dc=example\";)
+";
+
 /// How long the server may take to start or to stop: it takes a second, and minutes never.
 const PATIENCE: Duration = Duration::from_secs(40);
 

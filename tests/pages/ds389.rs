@@ -34,8 +34,8 @@ fn the_page_for_389_directory_server() {
     run(Command::new("chmod").arg("600").arg(page.path("directory-password")), "");
     page.configure("");
 
-    let [schema, plugins, account, doctor, policy] = [0, 1, 2, 3, 4];
-    assert_eq!(page.len(), 5, "a block was added: run it here");
+    let [schema, plugins, account, doctor, policy, records] = [0, 1, 2, 3, 4, 5];
+    assert_eq!(page.len(), 6, "a block was added: run it here");
     page.run(schema);
     page.run(plugins);
     server.stop();
@@ -53,6 +53,17 @@ fn the_page_for_389_directory_server() {
     }
     let said = page.run(policy);
     assert!(said.contains("sips:ber1.corp.example"), "{said}");
+
+    // The other dialect lacks a right, until its block was run.
+    page.configure("dialect = \"389ds-changelog\"");
+    let said = page.ask(&["doctor"]).1;
+    assert!(said.contains("failed   read     the changelog `cn=changelog` cannot be followed: "), "{said}");
+    page.run(records);
+    let said = page.run(doctor);
+    assert!(said.contains("0 failed, 0 warnings, "), "{said}");
+    for line in ["ok       dialect  389ds-changelog", "ok       read     the changelog: "] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
 
     let (code, said) = page.ask(&["check"]);
     assert_eq!(code, Some(0), "{said}");

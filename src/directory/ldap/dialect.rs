@@ -13,6 +13,8 @@ pub enum Dialect {
     Syncrepl,
     /// RFC 4533 as 389 Directory Server does it: a cookie is checked against the retro changelog before it is used.
     Syncrepl389,
+    /// The retro changelog of 389 Directory Server, and a persistent search on it.
+    Changelog389,
     /// Active Directory and Samba: change notification as the wake-up, `uSNChanged` as the truth.
     ActiveDirectory,
     /// Active Directory and Samba: DirSync.
@@ -34,14 +36,15 @@ const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 
 impl Dialect {
     /// All of them, by the names that the configuration uses.
-    pub const ALL: [Self; 6] =
-        [Self::Syncrepl, Self::Syncrepl389, Self::ActiveDirectory, Self::DirSync, Self::PersistentSearch, Self::Poll];
+    pub const ALL: [Self; 7] =
+        [Self::Syncrepl, Self::Syncrepl389, Self::Changelog389, Self::ActiveDirectory, Self::DirSync, Self::PersistentSearch, Self::Poll];
 
     /// Its name in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Syncrepl => "syncrepl",
             Self::Syncrepl389 => "389ds",
+            Self::Changelog389 => "389ds-changelog",
             Self::ActiveDirectory => "ad",
             Self::DirSync => "ad-dirsync",
             Self::PersistentSearch => "persistent-search",
@@ -63,6 +66,10 @@ impl Dialect {
             let why = if is_389 { "vendorName has 389, supportedControl has RFC 4533" } else { "supportedControl has RFC 4533" };
             return (if is_389 { Self::Syncrepl389 } else { Self::Syncrepl }, why);
         }
+        if dse.has_control(PERSISTENT_SEARCH) && dse.is_389() && dse.text("changelog").is_some() {
+            let why = "supportedControl has no RFC 4533: the plugin Content Synchronization is off; the root DSE names a changelog";
+            return (Self::Changelog389, why);
+        }
         if dse.has_control(PERSISTENT_SEARCH) {
             return (Self::PersistentSearch, "supportedControl has persistent search, and not RFC 4533");
         }
@@ -78,7 +85,7 @@ impl Dialect {
     pub(super) fn check(self, dse: &RootDse) -> Result<(), LdapFailure> {
         let needs = match self {
             Self::Syncrepl | Self::Syncrepl389 => dse.has_control(SYNC_REQUEST),
-            Self::PersistentSearch => dse.has_control(PERSISTENT_SEARCH),
+            Self::Changelog389 | Self::PersistentSearch => dse.has_control(PERSISTENT_SEARCH),
             Self::DirSync => dse.has_control(DIRSYNC),
             Self::ActiveDirectory => dse.has_capability(ACTIVE_DIRECTORY),
             Self::Poll => true,

@@ -150,6 +150,14 @@ pub enum LdapFailure {
         /// The same, and the server's words.
         answer: String,
     },
+    /// The server's changelog cannot be followed.
+    #[error("the changelog `{base}` cannot be followed: {why}")]
+    Changelog {
+        /// Where it is.
+        base: String,
+        /// Why.
+        why: String,
+    },
     /// The server's own record of its changes is behind its entries: it would leave entries out without a word.
     #[error("the server's contextCSN {context} is older than an entry's entryCSN {entry}: it leaves out entries")]
     StaleContext {
@@ -263,9 +271,18 @@ impl LdapFailure {
             }
             Self::Search { code: 3, .. } => "lift the time limit for the account",
             Self::Search { code: 11, .. } => "lift the administrative limit (look-through limit) for the account",
+            // Active Directory, where nothing but the root DSE may be read without a login.
+            Self::Search { code: 1, answer, .. }
+                if answer.contains("without authentication") || answer.contains("bind must be completed") =>
+            {
+                "the login is anonymous: set directory.bind_dn and directory.password_file"
+            }
             Self::Search { code: 32, .. } => "check the base DN in directory.url, and whether the account may read it",
             Self::Search { code: 50, .. } => "let the account read the whole tree below the base DN",
             Self::Search { .. } => "look into the server's log",
+            Self::Changelog { .. } => {
+                "enable the plugin Retro Changelog, with `nsslapd-attribute: nsuniqueid:targetUniqueId`, and let the account read all but `changes` by an aci on cn=changelog: `(targetattr!=\"changes\")` (docs/389ds.md); or set directory.dialect to `389ds` or `persistent-search`"
+            }
             Self::StaleContext { .. } => {
                 "load entries with `slapadd -w`; to repair: stop slapd, `slapcat -l all.ldif`, empty the database, `slapadd -w -l all.ldif`, start slapd"
             }
@@ -398,6 +415,17 @@ mod tests {
 
     fn result(rc: u32, text: &str) -> LdapResult {
         LdapResult { rc, matched: String::new(), text: text.to_owned(), refs: Vec::new(), ctrls: Vec::new() }
+    }
+
+    #[test]
+    fn a_search_that_wants_a_login() {
+        let of = |code, words: &str| {
+            let answer = answer(&result(code, words));
+            LdapFailure::Search { base: "DC=corp,DC=example".to_owned(), code, answer }.remedy()
+        };
+        assert!(of(1, "00002020: Operation unavailable without authentication").contains("directory.bind_dn"));
+        assert!(of(1, "a successful bind must be completed on the connection").contains("directory.bind_dn"));
+        assert_eq!(of(1, "out of memory"), "look into the server's log");
     }
 
     #[test]

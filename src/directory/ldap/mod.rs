@@ -4,6 +4,7 @@
 
 mod ad;
 mod backoff;
+mod changelog;
 mod clock;
 mod connect;
 mod decode;

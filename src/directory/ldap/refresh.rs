@@ -76,6 +76,27 @@ async fn differences(outlet: &mut Outlet, wire: &mut Wire, listing: &Listing) ->
     Ok(few.then_some(stale))
 }
 
+/// In a refresh of changes alone: names every entry that is there, so that what was deleted unheard is swept. Whether some are not as
+/// they were told: they are to be read when the refresh is over, since what it names is named as of its own time. `until`: those made
+/// after this second are left out.
+pub(super) async fn name_all(outlet: &mut Outlet, wire: &mut Wire, listing: &Listing, until: Option<String>) -> Result<bool, End> {
+    let listed = wire.run(listing.ids(wire.handle(), until)).await??;
+    let mut left_out = false;
+    for (id, version) in listed {
+        match outlet.ledger.standing(id, version) {
+            Standing::Same | Standing::Unprimed => outlet.event(Event::InitKeep(id)),
+            // It came back, and perhaps what hung below it: the ledger has that still, and the receiver has not.
+            Standing::Stale if outlet.lost > Lost::Nothing && !outlet.ledger.knows(id) => return Err(End::Relist),
+            Standing::Stale => {
+                left_out = true;
+                outlet.event(Event::InitKeep(id));
+            }
+        }
+        make_room(outlet).await?;
+    }
+    Ok(left_out)
+}
+
 /// Sends what waits when there is no room for more.
 pub(super) async fn make_room(outlet: &mut Outlet) -> Result<(), End> {
     if outlet.make_room().await { Ok(()) } else { Err(End::Unheard) }

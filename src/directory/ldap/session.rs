@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::ad;
+use super::changelog;
 use super::connect::{Connected, RootDse, connect};
 use super::dialect::Dialect;
 use super::failure::LdapFailure;
@@ -90,6 +91,7 @@ impl Session {
             Dialect::ActiveDirectory | Dialect::DirSync => ad::run(options, outlet, opened, dialect, what).await,
             Dialect::Syncrepl => syncrepl::run(options, outlet, opened, what, Flavour::OpenLdap).await,
             Dialect::Syncrepl389 => syncrepl::run(options, outlet, opened, what, Flavour::Ds389).await,
+            Dialect::Changelog389 => changelog::run(options, outlet, opened, what).await,
             Dialect::PersistentSearch => psearch::run(options, outlet, opened, what).await,
             Dialect::Poll => poll::run(options, outlet, opened, what).await,
         }

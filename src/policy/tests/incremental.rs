@@ -439,9 +439,14 @@ proptest! {
                 let before = wanted.insert((resource, spot), Some(answer.clone())).expect("nobody asked for it");
                 prop_assert!(before.is_none_or(|before| !before.is_same(&answer)), "told twice");
             }
-            // Whose address is gone is told so elsewhere, and begins anew.
+            // Who is gone begins anew; that an address is, is told elsewhere.
             for ((resource, _), held) in &mut wanted {
-                if matches!(resource, Resource::User(aor) if engine.addresses.owner(aor).is_none()) {
+                let is_gone = match resource {
+                    Resource::User(aor) => engine.addresses.owner(aor).is_none(),
+                    Resource::Device(id) => engine.devices.find(id).is_none(),
+                    Resource::LocalNetwork => false,
+                };
+                if is_gone {
                     *held = None;
                 }
             }

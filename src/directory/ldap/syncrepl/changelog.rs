@@ -16,16 +16,16 @@ use crate::model::Attributes;
 
 /// The numbers that the changelog holds; everybody may read them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) first: u64,
-    pub(super) last: u64,
+pub(in crate::directory::ldap) struct Span {
+    pub(in crate::directory::ldap) first: u64,
+    pub(in crate::directory::ldap) last: u64,
     /// Where it is, mostly `cn=changelog`.
-    pub(super) base: String,
+    pub(in crate::directory::ldap) base: String,
 }
 
 impl Span {
     /// What the root DSE says; nothing where there is no changelog.
-    pub(super) async fn read(wire: &mut Wire, limit: Duration) -> Result<Option<Self>, LdapFailure> {
+    pub(in crate::directory::ldap) async fn read(wire: &mut Wire, limit: Duration) -> Result<Option<Self>, LdapFailure> {
         let names = ["changelog", "firstchangenumber", "lastchangenumber"];
         let found = search(wire, limit, "the query of the changelog's numbers", ("", Scope::Base, "(objectClass=*)"), 0, &names).await?;
         Ok(found.first().and_then(|(_, attributes)| Self::of(attributes)))
@@ -38,7 +38,7 @@ impl Span {
     }
 
     /// Whether every change after this number can be told.
-    pub(super) const fn reaches(&self, number: u64) -> bool {
+    pub(in crate::directory::ldap) const fn reaches(&self, number: u64) -> bool {
         number <= self.last && self.first <= number.saturating_add(1)
     }
 

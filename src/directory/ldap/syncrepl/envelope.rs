@@ -11,10 +11,12 @@ use crate::model::Dn;
 const HEADER: &[u8] = b"syncrepl 1 ";
 /// The same for 389 Directory Server; the mark of the change follows.
 const HEADER_389: &[u8] = b"389ds 1 ";
+/// A change number of its changelog, after its mark.
+const HEADER_CHANGELOG: &str = "389ds-changelog 1 ";
 
 /// What a cookie belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Envelope(String);
+pub(in crate::directory::ldap) struct Envelope(String);
 
 /// A cookie of 389 Directory Server, and what its change is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub(super) struct Marked {
 
 impl Envelope {
     /// Of a session that reads this tree by these options.
-    pub(super) fn of(options: &LdapOptions, base: &Dn, attributes: &[String]) -> Self {
+    pub(in crate::directory::ldap) fn of(options: &LdapOptions, base: &Dn, attributes: &[String]) -> Self {
         let mut hasher = Sha256::new();
         let account = options.bind.account();
         let mut names: Vec<String> = attributes.iter().map(|name| name.to_ascii_lowercase()).collect();
@@ -67,6 +69,20 @@ impl Envelope {
         let (mark, cookie) = (rest.get(..space)?, rest.get(space + 1..)?);
         let mark = std::str::from_utf8(mark).ok().filter(|mark| *mark != "-").map(str::to_owned);
         number_of(cookie).is_some().then(|| Marked { cookie: cookie.to_vec(), mark })
+    }
+}
+
+impl Envelope {
+    pub(in crate::directory::ldap) fn wrap_changelog(&self, number: u64, mark: &str) -> Cookie {
+        Cookie(format!("{HEADER_CHANGELOG}{} {mark} {number}", self.0).into_bytes())
+    }
+
+    /// The number and the mark; nothing when they belong to something else.
+    pub(in crate::directory::ldap) fn open_changelog(&self, cookie: &Cookie) -> Option<(u64, String)> {
+        let text = std::str::from_utf8(&cookie.0).ok()?;
+        let rest = text.strip_prefix(HEADER_CHANGELOG)?.strip_prefix(&self.0)?.strip_prefix(' ')?;
+        let (mark, number) = rest.split_once(' ')?;
+        Some((number.parse().ok()?, mark.to_owned()))
     }
 }
 
@@ -138,6 +154,10 @@ mod tests {
         }
         assert_eq!(envelope.open_389(&Cookie(b"389ds 1 ".to_vec())), None);
         assert_eq!(envelope.open_389(&envelope.wrap(&Cookie(RAW.to_vec()))), None);
+        assert_eq!(envelope.open_changelog(&envelope.wrap_changelog(17, "m")), Some((17, "m".to_owned())));
+        for bad in ["", "389ds 1 ", "389ds-changelog 1 ", "389ds-changelog 1 0123 m 17"] {
+            assert_eq!(envelope.open_changelog(&Cookie(bad.into())), None, "{bad}");
+        }
     }
 
     #[test]

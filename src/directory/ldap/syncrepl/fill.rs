@@ -2,12 +2,11 @@
 
 use super::link::Link;
 use super::{Flavour, Syncrepl, complete, envelope};
+use crate::directory::Cookie;
 use crate::directory::ldap::decode::Found;
 use crate::directory::ldap::failure::LdapFailure;
-use crate::directory::ldap::ledger::Standing;
-use crate::directory::ldap::outlet::Lost;
+use crate::directory::ldap::refresh::name_all;
 use crate::directory::ldap::session::End;
-use crate::directory::{Cookie, Event};
 use crate::model::{Dn, ObjectId};
 
 /// Entries of a resumed refresh that are read at a time.
@@ -94,21 +93,7 @@ impl Syncrepl<'_> {
     /// it are left out: they are told as they are made.
     async fn call_the_roll(&mut self, until: Option<String>, link: &mut Link) -> Result<(), End> {
         let until = until.filter(|_| !self.outlet.ledger.is_primed());
-        let listing = link.listing.ids(link.wire.handle(), until);
-        let listed = link.wire.run(listing).await??;
-        for (id, version) in listed {
-            match self.outlet.ledger.standing(id, version) {
-                Standing::Same | Standing::Unprimed => self.outlet.event(Event::InitKeep(id)),
-                // It came back, and perhaps what hung below it: the ledger has that still, and the receiver has not.
-                Standing::Stale if self.outlet.lost > Lost::Nothing && !self.outlet.ledger.knows(id) => return Err(End::Relist),
-                // Read when the refresh is over: what it names is named as of its own time.
-                Standing::Stale => {
-                    link.left_out = true;
-                    self.outlet.event(Event::InitKeep(id));
-                }
-            }
-            self.make_room().await?;
-        }
+        link.left_out |= name_all(self.outlet, &mut link.wire, &link.listing, until).await?;
         Ok(())
     }
 
