@@ -139,8 +139,8 @@ impl<T> PrefixMap<T> {
     /// The value at the longest prefix that covers all of a network.
     pub(crate) fn covering(&self, network: Prefix) -> Option<&T> {
         let lengths = if network.family == Family::V4 { &self.v4 } else { &self.v6 };
-        let wide = lengths.iter().filter(|(length, _)| *length <= network.length);
-        wide.filter_map(|(length, values)| values.get(&masked(network.bits, *length))).next()
+        let mut wide = lengths.iter().filter(|(length, _)| *length <= network.length);
+        wide.find_map(|(length, values)| values.get(&masked(network.bits, *length)))
     }
 
     /// The longest prefix of an address, and the value there.

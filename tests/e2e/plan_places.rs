@@ -2,6 +2,7 @@
 //! counts, byte for byte.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -60,11 +61,13 @@ fn larger() -> String {
     ldif += &unit(&format!("ou=Staff,{people}"), &[]);
     ldif += &unit(&format!("ou=Lisbon,{people}"), &["video.enabled = false"]);
     for uid in ["carl", "dora"] {
-        ldif += &format!(
+        let _ = write!(
+            ldif,
             "\ndn: uid={uid},ou=Staff,{people}\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: {uid}\nsn: {uid}\nmail: {uid}@corp.example\n"
         );
     }
-    ldif += &format!(
+    let _ = write!(
+        ldif,
         "\ndn: cn=policy,cn=Rome,{NETWORK}\nobjectClass: applicationProcess\nobjectClass: dialcastPolicy\ncn: policy\n\
          dialcastSetting: media.max-bandwidth = 300\n"
     );
@@ -279,7 +282,7 @@ fn forest() -> String {
             "cn: Berlin\nkeywords: dialcast-policy/1\nkeywords: dialcast-site:Berlin\nserviceBindingInformation: net.stun = 10 0 stun:ber.corp.example\n",
         ),
     ] {
-        ldif += &format!("\ndn: {dn},{configuration}\nobjectClass: {class}\n{rest}");
+        let _ = write!(ldif, "\ndn: {dn},{configuration}\nobjectClass: {class}\n{rest}");
     }
     ldif
 }
