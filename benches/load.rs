@@ -265,7 +265,7 @@ fn kept(snapshot: &Snapshot) -> (usize, usize) {
     let (mut octets, mut members) = (0, 0);
     for object in snapshot.iter() {
         for (name, values) in object.attributes.iter().filter(|(name, _)| *name != "objectclass") {
-            octets += values.iter().map(|value| value.len()).sum::<usize>();
+            octets += values.iter().map(<[u8]>::len).sum::<usize>();
             members += if name == "member" { values.len() } else { 0 };
         }
     }

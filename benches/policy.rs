@@ -318,7 +318,7 @@ fn main() {
                 let mut user = shape.user(5);
                 user.attributes =
                     user.attributes.iter().filter(|(name, _)| *name != "mail").fold(Attributes::new(), |mut all, (name, values)| {
-                        all.add(name, values.iter().map(|value| value.to_vec()));
+                        all.add(name, values.iter().map(<[u8]>::to_vec));
                         all
                     });
                 user.attributes.add("mail", [b"other@corp.example".to_vec()]);

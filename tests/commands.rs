@@ -180,9 +180,22 @@ fn variables() {
     1
     config.syntax
 
-      x config key (environment): invalid type: string "ldif:corp.ldif", expected a table for key `directory`
+      x environment: invalid type: string "ldif:corp.ldif", expected a table for key `directory`
       help: a variable names a table and a key with two underscores between, such as DIALCAST_DIRECTORY__URL
     "#);
+}
+
+#[test]
+fn options_of_plan_may_stand_on_either_side_of_the_change() {
+    let dir = folder();
+    let (source, change) = (["--directory", "ldif:corp.ldif"], ["delete", "uid=anna,ou=Sales,ou=Berlin,dc=corp,dc=example"]);
+    let before = told(&dir, &[&["plan"][..], &source, &change].concat());
+    assert!(before.starts_with("2\nsip:anna@corp.example"), "{before}");
+    assert_eq!(told(&dir, &[&["plan"][..], &change, &source].concat()), before);
+    let both = told(&dir, &[&["plan", "-f", "corp.ldif"][..], &source, &change].concat());
+    assert!(both.starts_with("2\n") && both.contains("give one change"), "{both}");
+    let nobody = told(&dir, &["plan", "delete", "uid=nobody,dc=corp,dc=example", "--directory", "ldif:corp.ldif"]);
+    assert!(nobody.contains("x command line: there is no entry"), "{nobody}");
 }
 
 #[test]

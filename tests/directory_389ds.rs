@@ -248,6 +248,15 @@ async fn come_back(may_read_changelog: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_base_that_is_not_there_is_named_at_once() {
+    let ds = Ds389::start(&corp());
+    // The synchronizing search for it stands open without a word.
+    let source = Source::Ldap(LdapOptions { base: Some("ou=nowhere,dc=corp,dc=example".parse().unwrap()), ..options(ds.address()) });
+    let why = Mirror::start(source).until_told("down").await;
+    assert!(why.contains("noSuchObject (32)") && why.contains("check the base DN"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_size_limit_is_named_at_once() {
     let mut ds = Ds389::start(&corp());
     ds.stop();

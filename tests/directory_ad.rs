@@ -1,6 +1,6 @@
 //! Active Directory's dialect, against a real Samba domain controller for each test.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common {
     pub(crate) mod proxy;

@@ -76,8 +76,8 @@ impl Mirror {
                 self.step().await;
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(20), agreed).await;
-        assert!(waited.is_ok(), "{what}: they do not agree ({})\n{}", self.down, difference(&wanted, &seen(&self.store)));
+        let in_time = tokio::time::timeout(Duration::from_secs(20), agreed).await;
+        assert!(in_time.is_ok(), "{what}: they do not agree ({})\n{}", self.down, difference(&wanted, &seen(&self.store)));
     }
 }
 

@@ -327,6 +327,15 @@ fn directory_server_389() {
         .has("ok excess nothing may be written", "")
         .has("warning excess the account can read userPassword", "");
     examine().has_no("warning excess the account can read `changes`");
+    // A suffix that everybody may read is not synchronized for everybody.
+    server.modify(
+        "dn: dc=corp,dc=example\nchangetype: modify\nadd: aci\n\
+         aci: (targetattr=\"objectClass\")(version 3.0; acl \"all\"; allow (read,search) userdn=\"ldap:///anyone\";)\n",
+    );
+    let anonymous = Config::new("", "", "", "");
+    std::fs::write(anonymous.path(), format!("[directory]\nurl = \"{}\"\n", server.url())).unwrap();
+    let anonymous = anonymous.examine();
+    anonymous.code(1).has("failed read content synchronization is not for this account: ", "insufficientAccessRights (50)");
     let lines = format!("starttls = true\nca_file = \"{}\"", server.ca_file().display());
     let named = server.url().replace("127.0.0.1", "localhost");
     let starttls = Config::new(&named, Ds389::READER, Ds389::PASSWORD, &lines).examine();

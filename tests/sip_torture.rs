@@ -1,4 +1,4 @@
-//! RFC 4475, judged: our own messages for its 49 cases, and the RFC's own where `DIALCAST_RFC4475` names the folder that holds them.
+//! RFC 4475, judged: our own messages for its 49 cases, and the RFC's own where `RFC4475_MESSAGES` names the folder that holds them.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -68,8 +68,8 @@ fn our_own_messages() {
 
 #[test]
 fn the_messages_of_the_rfc() {
-    let Some(folder) = std::env::var_os("DIALCAST_RFC4475") else {
-        println!("RFC 4475: 0 of its own messages ran: DIALCAST_RFC4475 names no folder");
+    let Some(folder) = std::env::var_os("RFC4475_MESSAGES") else {
+        println!("RFC 4475: 0 of its own messages ran: RFC4475_MESSAGES names no folder");
         return;
     };
     let mut ran = 0;

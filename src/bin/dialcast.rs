@@ -6,7 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dialcast::config::Flags;
-use dialcast::runtime::{self, plan::What, schema::SchemaArgs, subscribe::SubscribeArgs};
+use dialcast::runtime::{
+    self,
+    plan::{Telling, What},
+    schema::SchemaArgs,
+    subscribe::SubscribeArgs,
+};
 
 /// Keeps every phone configured from the layout of the directory.
 #[derive(Debug, Parser)]
@@ -81,7 +86,7 @@ enum Command {
         strict: bool,
     },
     /// What a change of the directory would push, and to whom, byte for byte. Nothing is changed, and nothing is sent.
-    #[command(after_help = PLAN_EXAMPLES, args_conflicts_with_subcommands = true)]
+    #[command(after_help = PLAN_EXAMPLES)]
     Plan {
         #[command(subcommand)]
         change: Option<PlanChange>,
@@ -130,28 +135,32 @@ enum PlanChange {
         /// What it is to stand in
         #[arg(long, value_name = "DN")]
         to: String,
-        #[command(flatten)]
-        args: PlanArgs,
     },
     /// An entry goes, with all below it
     Delete {
         /// The entry
         dn: String,
-        #[command(flatten)]
-        args: PlanArgs,
     },
 }
 
+/// They may stand before and after `move` and `delete`.
 #[derive(Debug, Args)]
 struct PlanArgs {
-    #[command(flatten)]
-    source: SourceArgs,
+    /// The configuration, a TOML file; examples/dialcast.toml shows every key
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// The directory: `ldif:PATH`, `ldap://HOST[:PORT][/BASE-DN]` or `ldaps://…` [default: the sample organisation]
+    #[arg(long, value_name = "URL", global = true)]
+    directory: Option<String>,
     /// Start from the state in this folder, which a daemon may be keeping, instead of reading the directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     state: Option<PathBuf>,
     /// Write each document that would be pushed into this folder, its exact octets
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     documents: Option<PathBuf>,
+    /// Tell only of what phones subscribe to now, as the running daemon of this --config or --state says
+    #[arg(long, global = true)]
+    subscribed: bool,
 }
 
 const PLAN_EXAMPLES: &str = "\
@@ -159,6 +168,9 @@ Examples:
   dialcast plan move ou=Sales,ou=Berlin,dc=corp,dc=example --to ou=Lisbon,dc=corp,dc=example
   dialcast plan delete uid=anna,ou=Sales,ou=Berlin,dc=corp,dc=example --json
   dialcast plan -f change.ldif --config /etc/dialcast/dialcast.toml --documents /tmp/predicted
+  dialcast plan -f change.ldif --config /etc/dialcast/dialcast.toml --subscribed
+
+Where a daemon of this configuration runs, it is asked who subscribes now, from where, and phones are counted.
 
 Exit codes: 0 no phone would be told anything, 2 some would, or it would be held, 1 failed (the server would refuse the change, for one).";
 const WATCH_EXAMPLES: &str = "\
@@ -271,14 +283,17 @@ fn main() -> ExitCode {
 }
 
 fn plan(change: Option<PlanChange>, file: Option<PathBuf>, args: PlanArgs, json: bool) -> Result<ExitCode, runtime::Failed> {
-    let (what, PlanArgs { source, state, documents }) = match (change, file) {
-        (Some(PlanChange::Move { dn, to, args }), _) => (What::Move { dn, to }, args),
-        (Some(PlanChange::Delete { dn, args }), _) => (What::Delete { dn }, args),
-        (None, Some(file)) => (What::File(file), args),
+    let misused = |kind, what: &str| -> ! { Cli::command().error(kind, what).exit() };
+    let what = match (change, file) {
+        (Some(_), Some(_)) => misused(clap::error::ErrorKind::ArgumentConflict, "give one change: `move`, `delete`, or `-f LDIF`"),
+        (Some(PlanChange::Move { dn, to }), None) => What::Move { dn, to },
+        (Some(PlanChange::Delete { dn }), None) => What::Delete { dn },
+        (None, Some(file)) => What::File(file),
         (None, None) => {
-            let missing = "give a change: `move DN --to DN`, `delete DN`, or `-f LDIF`";
-            Cli::command().error(clap::error::ErrorKind::MissingRequiredArgument, missing).exit()
+            misused(clap::error::ErrorKind::MissingRequiredArgument, "give a change: `move DN --to DN`, `delete DN`, or `-f LDIF`")
         }
     };
-    runtime::plan::run(&Flags { state, ..source.flags() }, &what, documents.as_deref(), json)
+    let PlanArgs { config, directory, state, documents, subscribed } = args;
+    let telling = Telling { documents: documents.as_deref(), subscribed, json };
+    runtime::plan::run(&Flags { config, directory, state, ..Flags::default() }, &what, telling)
 }

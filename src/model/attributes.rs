@@ -9,12 +9,12 @@ use super::values::{Values, pack, packed_len};
 /// The attributes of one entry: names folded to lower case, values in the order in which the directory gave them.
 ///
 /// They are kept by the million: one piece of memory holds all values, and what entries have in common is there once, in their
-/// [`Shape`]. A clone is two reference counts. `Debug` shows names and sizes and never a value: some are passwords.
+/// shape. `Debug` shows names and sizes and never a value: some are passwords.
 #[derive(Clone)]
 pub struct Attributes {
     shape: Arc<Shape>,
     /// The values of each name of the shape but the object classes, in the order of the names, as [`pack`] writes them.
-    octets: Arc<[u8]>,
+    octets: Box<[u8]>,
 }
 
 /// What entries have in common: which attributes they have, and of which object classes they are.
@@ -28,13 +28,12 @@ struct Shape {
 
 const CLASSES: &str = "objectclass";
 
-static NOTHING: LazyLock<(Arc<Shape>, Arc<[u8]>)> =
-    LazyLock::new(|| (Arc::new(Shape { names: Box::default(), classes: Box::default() }), Arc::default()));
+static NOTHING: LazyLock<Arc<Shape>> = LazyLock::new(|| Arc::new(Shape { names: Box::default(), classes: Box::default() }));
 
 /// The names and shapes that entries share. There are as many names as the schema has, and few shapes.
 #[derive(Debug, Default)]
 pub struct Names {
-    names: HashSet<Arc<str>>,
+    texts: HashSet<Arc<str>>,
     shapes: HashSet<Arc<Shape>>,
     /// From how many shapes on those that nobody has any more are looked for.
     sweep_at: usize,
@@ -49,11 +48,11 @@ impl Names {
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(shared) = self.names.get(name) {
+        if let Some(shared) = self.texts.get(name) {
             return Arc::clone(shared);
         }
         let shared: Arc<str> = name.into();
-        self.names.insert(Arc::clone(&shared));
+        self.texts.insert(Arc::clone(&shared));
         shared
     }
 
@@ -63,7 +62,7 @@ impl Names {
         }
         if self.shapes.len() >= self.sweep_at.max(SHAPES_FEW) {
             self.shapes.retain(|shape| Arc::strong_count(shape) > 1);
-            self.names.retain(|name| Arc::strong_count(name) > 1);
+            self.texts.retain(|name| Arc::strong_count(name) > 1);
             self.sweep_at = self.shapes.len() * 2;
         }
         let names = shape.names.iter().map(|name| self.name(name)).collect();
@@ -76,8 +75,7 @@ impl Names {
 impl Attributes {
     /// No attributes.
     pub fn new() -> Self {
-        let (shape, octets) = &*NOTHING;
-        Self { shape: Arc::clone(shape), octets: Arc::clone(octets) }
+        Self { shape: Arc::clone(&NOTHING), octets: Box::default() }
     }
 
     /// The attributes of an entry that was read as a whole: each name once in any case, with its values.
@@ -89,12 +87,14 @@ impl Attributes {
         list.dedup_by(|(again, more), (name, values)| {
             let same = again == name;
             if same {
-                more.drain(..).for_each(|value| include(values, value));
+                include_all(values, std::mem::take(more));
             }
             same
         });
         // The usual case, and the one where 100,000 members must not be compared pairwise.
-        list.iter_mut().for_each(|(_, values)| values.dedup());
+        for (_, values) in &mut list {
+            values.dedup();
+        }
         let mut attributes = Self::of(list);
         attributes.share(shared);
         attributes
@@ -120,7 +120,7 @@ impl Attributes {
         match list.binary_search_by(|(held, _)| (**held).cmp(&*name)) {
             Ok(at) => {
                 if let Some((_, held)) = list.get_mut(at) {
-                    values.into_iter().for_each(|value| include(held, value));
+                    include_all(held, values);
                 }
             }
             Err(at) => {
@@ -184,9 +184,9 @@ impl Attributes {
         self.shape.names.iter().map(|name| &**name).zip(self.packed())
     }
 
-    /// Whether two entries certainly have the same attributes, seen without a look at them.
-    pub(crate) fn is_identical(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shape, &other.shape) && Arc::ptr_eq(&self.octets, &other.octets)
+    /// Whether two entries certainly have attributes of the same names, and the same object classes.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shape, &other.shape)
     }
 
     /// The values of each name, in the order of the names.
@@ -207,10 +207,12 @@ impl Attributes {
     }
 }
 
-/// Puts a value behind the others unless it is there.
-fn include(values: &mut Vec<Vec<u8>>, value: Vec<u8>) {
-    if !values.contains(&value) {
-        values.push(value);
+/// Puts values behind the others, unless they are there.
+fn include_all(values: &mut Vec<Vec<u8>>, more: impl IntoIterator<Item = Vec<u8>>) {
+    for value in more {
+        if !values.contains(&value) {
+            values.push(value);
+        }
     }
 }
 
@@ -223,7 +225,7 @@ impl Default for Attributes {
 impl PartialEq for Attributes {
     fn eq(&self, other: &Self) -> bool {
         // Equal values are packed in one way only.
-        self.is_identical(other) || (Arc::ptr_eq(&self.shape, &other.shape) || self.shape == other.shape) && self.octets == other.octets
+        (self.is_alike(other) || self.shape == other.shape) && self.octets == other.octets
     }
 }
 impl Eq for Attributes {}
@@ -279,7 +281,7 @@ mod tests {
         second.add("objectclass", [b"top".to_vec()]);
         second.add("CN", [b"Anna".to_vec()]);
         second.share(&mut names);
-        assert_eq!((&first, names.names.len(), names.shapes.len()), (&one, 3, 1));
+        assert_eq!((&first, names.texts.len(), names.shapes.len()), (&one, 3, 1));
         assert_ne!(first, second);
         assert!(Arc::ptr_eq(&first.shape, &second.shape));
     }
@@ -289,8 +291,10 @@ mod tests {
         let mut names = Names::default();
         let gather = |n: usize, names: &mut Names| Attributes::gather([(format!("a{n}"), vec![vec![1]])], names);
         let kept: Vec<Attributes> = (0..10).map(|n| gather(n, &mut names)).collect();
-        (0..SHAPES_FEW * 10).for_each(|n| drop(gather(n, &mut names)));
-        assert!(names.shapes.len() <= SHAPES_FEW && names.names.len() <= 2 * SHAPES_FEW, "{}", names.shapes.len());
+        for n in 0..SHAPES_FEW * 10 {
+            gather(n, &mut names);
+        }
+        assert!(names.shapes.len() <= SHAPES_FEW && names.texts.len() <= 2 * SHAPES_FEW, "{}", names.shapes.len());
         assert!(Arc::ptr_eq(&kept[3].shape, &gather(3, &mut names).shape));
     }
 
@@ -308,9 +312,9 @@ mod tests {
             for (name, values) in &steps {
                 let values = values.iter().map(|value| value.clone().into_bytes());
                 let mut distinct = Vec::new();
-                values.for_each(|value| include(&mut distinct, value));
+                include_all(&mut distinct, values);
                 let held = expect.entry(name.to_ascii_lowercase()).or_default();
-                distinct.iter().for_each(|value| include(held, value.clone()));
+                include_all(held, distinct.clone());
                 added.add(name, distinct);
             }
             let got: BTreeMap<String, Vec<Vec<u8>>> =

@@ -84,6 +84,8 @@ impl fmt::Display for Place {
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
             Self::Object { dn, attribute: None, .. } => write!(f, "{dn}"),
             Self::Object { dn, attribute: Some(attribute), .. } => write!(f, "{dn} ({attribute})"),
+            // Not of the file: of the environment, or the command line.
+            Self::Config { key } if key.starts_with('(') => f.write_str(key.trim_matches(['(', ')'])),
             Self::Config { key } => write!(f, "config key {key}"),
             Self::Directory { url } => write!(f, "{url}"),
         }

@@ -56,6 +56,16 @@ impl NetworkMap {
         by_prefix.entry(prefix).or_insert(at);
     }
 
+    /// Every network that the map tells something of, in no order.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = Prefix> {
+        self.by_prefix.prefixes()
+    }
+
+    /// Where the addresses of a network are that are in no smaller one.
+    pub(crate) fn covering(&self, network: Prefix) -> &Here {
+        self.by_prefix.covering(network).and_then(|at| self.heres.get(*at)).unwrap_or(&self.rest)
+    }
+
     /// Where an address is.
     pub fn at(&self, address: IpAddr) -> &Here {
         self.by_prefix.longest(address).and_then(|(_, at)| self.heres.get(*at)).unwrap_or(&self.rest)

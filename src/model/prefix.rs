@@ -127,6 +127,22 @@ impl<T> PrefixMap<T> {
         lengths[at].1.entry(prefix.bits)
     }
 
+    /// Every prefix, in no order.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = Prefix> {
+        let of = |family, lengths: &'_ ByLength<T>| -> Vec<Prefix> {
+            let all = lengths.iter().flat_map(|(length, values)| values.keys().map(|bits| Prefix { family, length: *length, bits: *bits }));
+            all.collect()
+        };
+        of(Family::V4, &self.v4).into_iter().chain(of(Family::V6, &self.v6))
+    }
+
+    /// The value at the longest prefix that covers all of a network.
+    pub(crate) fn covering(&self, network: Prefix) -> Option<&T> {
+        let lengths = if network.family == Family::V4 { &self.v4 } else { &self.v6 };
+        let wide = lengths.iter().filter(|(length, _)| *length <= network.length);
+        wide.filter_map(|(length, values)| values.get(&masked(network.bits, *length))).next()
+    }
+
     /// The longest prefix of an address, and the value there.
     pub(crate) fn longest(&self, address: IpAddr) -> Option<(Prefix, &T)> {
         let (family, _, bits) = Prefix::of(address);
@@ -205,6 +221,12 @@ mod tests {
                 // Of equal ones the first.
                 let expect = covering.min_by_key(|(index, prefix)| (u8::MAX - prefix.length, *index)).map(|(index, prefix)| (*prefix, index));
                 prop_assert_eq!(map.longest(address).map(|(prefix, index)| (prefix, *index)), expect, "{}", address);
+                // A network of one address is that address.
+                if let Ok(alone) = format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }).parse::<Prefix>()
+                    && address == address.to_canonical()
+                {
+                    prop_assert_eq!(map.covering(alone).copied(), expect.map(|(_, index)| index), "{}", alone);
+                }
             }
         }
 

@@ -76,10 +76,14 @@ pub(super) fn packed_len<V: AsRef<[u8]>>(values: &[V]) -> usize {
 /// Seven bits to an octet, the lowest first; the high bit says that more follow.
 fn put(mut number: usize, out: &mut Vec<u8>) {
     while number > 0x7f {
-        out.push((number & 0x7f) as u8 | 0x80);
+        out.push(low(number) | 0x80);
         number >>= 7;
     }
-    out.push((number & 0x7f) as u8);
+    out.push(low(number));
+}
+
+const fn low(number: usize) -> u8 {
+    number.to_le_bytes()[0] & 0x7f
 }
 
 const fn width(mut number: usize) -> usize {

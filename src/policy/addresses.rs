@@ -35,6 +35,8 @@ const AGE_UNKNOWN: u64 = u64::MAX >> 1;
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     by_aor: BTreeMap<Aor, Address>,
+    /// Who else claims an address, sorted. Hardly ever anybody.
+    others: BTreeMap<Aor, Vec<Claim>>,
 }
 
 /// The first that is heard of an address.
@@ -45,50 +47,11 @@ pub(crate) struct First {
     pub(crate) told: Option<Told>,
 }
 
-/// Who has an address, who else claims it, and what was told of it.
+/// Who has an address, and what was told of it.
 #[derive(Debug, Default)]
 pub(crate) struct Address {
     pub(crate) owner: Option<Claim>,
-    /// Sorted. Hardly ever anybody.
-    others: Option<Box<Vec<Claim>>>,
     pub(crate) told: Option<Told>,
-}
-
-impl Address {
-    /// Who else claims it.
-    pub(crate) fn others(&self) -> &[Claim] {
-        self.others.as_deref().map_or(&[], Vec::as_slice)
-    }
-
-    fn claim(&mut self, claim: Claim) {
-        let Some(owner) = self.owner else {
-            self.owner = Some(claim);
-            return;
-        };
-        let (owner, other) = if claim < owner { (claim, owner) } else { (owner, claim) };
-        self.owner = Some(owner);
-        let others = self.others.get_or_insert_default();
-        let at = others.partition_point(|held| *held < other);
-        others.insert(at, other);
-    }
-
-    fn release(&mut self, user: ObjectId) {
-        let is_owner = self.owner.is_some_and(|owner| owner.user == user);
-        let Some(others) = &mut self.others else {
-            if is_owner {
-                self.owner = None;
-            }
-            return;
-        };
-        if is_owner {
-            self.owner = Some(others.remove(0));
-        } else {
-            others.retain(|held| held.user != user);
-        }
-        if others.is_empty() {
-            self.others = None;
-        }
-    }
 }
 
 impl Addresses {
@@ -104,10 +67,11 @@ impl Addresses {
         for First { aor, claim, told } in claims {
             match all.last_mut() {
                 Some((last, address)) if *last == aor => {
-                    address.claim(claim);
+                    // Sorted by the claims: the first has it.
+                    self.others.entry(aor).or_default().push(claim);
                     address.told = None;
                 }
-                _ => all.push((aor, Address { owner: Some(claim), others: None, told })),
+                _ => all.push((aor, Address { owner: Some(claim), told })),
             }
         }
         let touched = all.iter().filter(|(_, address)| address.told.is_none()).map(|(aor, _)| aor.clone()).collect();
@@ -117,25 +81,52 @@ impl Addresses {
 
     /// A user claims an address.
     pub(crate) fn claim(&mut self, aor: &Aor, claim: Claim) {
-        match self.by_aor.get_mut(aor) {
-            Some(address) => address.claim(claim),
-            None => drop(self.by_aor.insert(aor.clone(), Address { owner: Some(claim), ..Address::default() })),
-        }
+        let Some(address) = self.by_aor.get_mut(aor) else {
+            self.by_aor.insert(aor.clone(), Address { owner: Some(claim), told: None });
+            return;
+        };
+        let Some(owner) = address.owner else {
+            address.owner = Some(claim);
+            return;
+        };
+        let (owner, other) = if claim < owner { (claim, owner) } else { (owner, claim) };
+        address.owner = Some(owner);
+        let others = self.others.entry(aor.clone()).or_default();
+        let at = others.partition_point(|held| *held < other);
+        others.insert(at, other);
     }
 
     /// A user does not claim an address any more.
     pub(crate) fn release(&mut self, aor: &Aor, user: ObjectId) {
-        if let Some(address) = self.by_aor.get_mut(aor) {
-            address.release(user);
+        let Some(address) = self.by_aor.get_mut(aor) else { return };
+        let is_owner = address.owner.is_some_and(|owner| owner.user == user);
+        let Some(others) = self.others.get_mut(aor) else {
+            if is_owner {
+                address.owner = None;
+            }
+            return;
+        };
+        if is_owner {
+            address.owner = Some(others.remove(0));
+        } else {
+            others.retain(|held| held.user != user);
         }
+        if others.is_empty() {
+            self.others.remove(aor);
+        }
+    }
+
+    /// Who else claims an address.
+    pub(crate) fn others(&self, aor: &Aor) -> &[Claim] {
+        self.others.get(aor).map_or(&[], Vec::as_slice)
     }
 
     /// Forgets every claim, and keeps what was told.
     pub(crate) fn forget_claims(&mut self) {
         for address in self.by_aor.values_mut() {
             address.owner = None;
-            address.others = None;
         }
+        self.others.clear();
     }
 
     /// Every address that nobody claims.
@@ -151,6 +142,11 @@ impl Addresses {
     /// Who has the address.
     pub(crate) fn owner(&self, aor: &Aor) -> Option<ObjectId> {
         Some(self.by_aor.get(aor)?.owner?.user)
+    }
+
+    /// Every address that somebody has.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = &Aor> {
+        self.by_aor.iter().filter(|(_, address)| address.owner.is_some()).map(|(aor, _)| aor)
     }
 
     /// Notes that nobody has an address any more; gives what was told of it.

@@ -17,6 +17,7 @@ use super::network::Network;
 use super::object::HeldFault;
 use super::outcome::{Later, Outcome, UserChange, Withholding};
 use super::personal::{Orders, Personal};
+use super::reach::Reach;
 use super::relevant::{Direct, Relevant};
 use super::resolve::{Sharers, shared};
 use super::resolved::{Resolved, ResolvedSet, Want};
@@ -58,6 +59,8 @@ pub struct Engine {
     pub(super) seeking: BTreeMap<ObjectId, Box<[Arc<str>]>>,
     /// Users whose own lines have filters: any membership may concern them.
     filtering: BTreeSet<ObjectId>,
+    /// Whom the last update could affect anywhere, where somebody asked for it to be noted.
+    pub(super) reach: Option<Reach>,
     /// Counts loads and updates: a set is decided at most once in each.
     round: u64,
 }
@@ -81,7 +84,7 @@ pub(crate) struct User {
     /// `None`: no address, so no document.
     pub(crate) aor: Option<Aor>,
     pub(crate) standing: Standing,
-    has_registrar: bool,
+    pub(super) has_registrar: bool,
     /// Whether the directory has disabled the account.
     pub(super) is_disabled: bool,
     /// What is wrong with the user's own entry: hardly ever anything.
@@ -110,24 +113,24 @@ pub(crate) enum Standing {
 
 /// What a round brings about, besides the users themselves.
 #[derive(Default)]
-struct Round {
-    examined: usize,
+pub(super) struct Round {
+    pub(super) examined: usize,
     /// Addresses whose owners are to be settled.
-    touched: Vec<Aor>,
+    pub(super) touched: Vec<Aor>,
     /// Sets that a user does not share any more.
-    released: Vec<Arc<ResolvedSet>>,
+    pub(super) released: Vec<Arc<ResolvedSet>>,
     /// Users as they are now.
-    users: Vec<(ObjectId, User)>,
+    pub(super) users: Vec<(ObjectId, User)>,
     /// The first claims of all, when there were none before.
-    claims: Option<Vec<First>>,
+    pub(super) claims: Option<Vec<First>>,
     /// How many of those that are to come later have their settings of before at hand.
-    befores: usize,
+    pub(super) befores: usize,
     /// The settings of some of the users, at hand for whoever asks next.
-    resolved: HashMap<ObjectId, Arc<Resolved>>,
+    pub(super) resolved: HashMap<ObjectId, Arc<Resolved>>,
 }
 
 /// So many settings are at hand in a round, at some hundred octets each; the others are made again when they are asked for.
-const AT_HAND_MAX: usize = 32_768;
+pub(super) const AT_HAND_MAX: usize = 32_768;
 
 impl Engine {
     /// An engine that knows no directory yet.
@@ -146,6 +149,7 @@ impl Engine {
             addresses: Addresses::default(),
             seeking: BTreeMap::new(),
             filtering: BTreeSet::new(),
+            reach: None,
             round: 0,
         }
     }
@@ -224,7 +228,7 @@ impl Engine {
     }
 
     /// As [`resolve`], with the orders of servers that others had before.
-    fn resolve_in_order(&mut self, id: ObjectId) -> Option<Arc<Resolved>> {
+    pub(super) fn resolve_in_order(&mut self, id: ObjectId) -> Option<Arc<Resolved>> {
         let set = Arc::clone(&self.users.get(&id)?.shared);
         let held =
             |engine: &mut Self| engine.sets.get_mut(&set.container)?.get_mut(&set.groups).map(|held| std::mem::take(&mut held.orders));
@@ -244,7 +248,7 @@ impl Engine {
         let mut possible = std::mem::take(&mut impact.possible);
         let stale = self.stale(&impact, &mut possible);
         let mut looked_at: HashSet<ObjectId> = HashSet::new();
-        if !self.wanted.is_empty() {
+        if self.looks_at_places() {
             looked_at.extend(possible.iter().chain(&impact.certain));
         }
         possible.retain(|id| !impact.certain.contains(id));
@@ -270,6 +274,7 @@ impl Engine {
         round.touched.sort_unstable();
         round.touched.dedup();
         let affected = self.affected(&impact, &stale, &looked_at, &round.touched);
+        self.note_reach(&impact, &stale, looked_at, &round.touched);
         let mut outcome = self.settle(&mut round);
         for Later { user, before } in std::mem::take(&mut outcome.later) {
             let before = before.and_then(|before| before.settings(&self.config.identity));
@@ -420,20 +425,17 @@ impl Engine {
             let resolved = Resolved { user: id, aor: aor.clone(), shared: Arc::clone(&shared), own: own.decisions.into() };
             has_registrar = resolved.get(Setting::SIP_REGISTRAR).is_some();
             let claim = Claim::new(id, created(&object.attributes), is_disabled);
-            match &mut round.claims {
-                Some(claims) => {
-                    // Nearly everybody is published at the only address that nobody else has.
-                    let is_plain = has_registrar && !is_disabled && self.sources.policies(id).is_empty();
-                    let told = is_plain.then(|| Told::Plain { shared: Arc::clone(&shared), entry: Arc::clone(object) });
-                    if told.is_some() {
-                        standing = Standing::Published;
-                    }
-                    claims.push(First { aor: aor.clone(), claim, told });
+            if let Some(claims) = &mut round.claims {
+                // Nearly everybody is published at the only address that nobody else has.
+                let is_plain = has_registrar && !is_disabled && self.sources.policies(id).is_empty();
+                let told = is_plain.then(|| Told::Plain { shared: Arc::clone(&shared), entry: Arc::clone(object) });
+                if told.is_some() {
+                    standing = Standing::Published;
                 }
-                None => {
-                    self.addresses.claim(aor, claim);
-                    round.touched.push(aor.clone());
-                }
+                claims.push(First { aor: aor.clone(), claim, told });
+            } else {
+                self.addresses.claim(aor, claim);
+                round.touched.push(aor.clone());
             }
             if round.resolved.len() < AT_HAND_MAX {
                 round.resolved.insert(id, Arc::new(resolved));
@@ -472,83 +474,6 @@ impl Engine {
             self.chains.remove(&set.container);
         }
     }
-
-    /// Decides who owns the addresses that were touched, and tells what differs from what was told before; whose settings do comes
-    /// later.
-    fn settle(&mut self, round: &mut Round) -> Outcome {
-        let mut gone = Vec::new();
-        let mut disabled = Vec::new();
-        let mut withheld = Vec::new();
-        let mut resolved: Vec<(Option<ObjectId>, Later)> = Vec::new();
-        for aor in std::mem::take(&mut round.touched) {
-            let Some(address) = self.addresses.get_mut(&aor) else { continue };
-            let Some(Claim { user: owner, .. }) = address.owner else {
-                let Some(told) = self.addresses.withdraw(&aor) else { continue };
-                let (user, before) = (told.user(), told.settings(&self.config.identity));
-                gone.push(UserChange::Gone { user, aor, remains: self.users.contains_key(&user), before });
-                continue;
-            };
-            for Claim { user, .. } in address.others() {
-                withheld.extend(withhold(&mut self.users, *user, Some(owner), || None));
-            }
-            let Some(user) = self.users.get_mut(&owner).filter(|user| user.aor.is_some()) else { continue };
-            if user.is_disabled {
-                user.standing = Standing::Disabled;
-                if matches!(address.told, Some(Told::Disabled(before)) if before == owner) {
-                    continue;
-                }
-                let before = address.told.replace(Told::Disabled(owner));
-                let before = before.and_then(|before| before.settings(&self.config.identity));
-                disabled.extend(self.now(owner, round).map(|now| UserChange::Disabled { now, before }));
-                continue;
-            }
-            if !user.has_registrar {
-                let before = || address.told.as_ref()?.settings(&self.config.identity);
-                withheld.extend(withhold(&mut self.users, owner, None, before));
-                continue;
-            }
-            user.standing = Standing::Published;
-            let container = user.shared.container;
-            if let Some(before) = self.publish(&aor, owner, round) {
-                resolved.push((container, Later { user: owner, before }));
-            }
-        }
-        for changes in [&mut gone, &mut disabled, &mut withheld] {
-            changes.sort_unstable_by_key(UserChange::user);
-        }
-        // Next to each other who are likely to share a set: what is made of it is at hand.
-        resolved.sort_unstable_by_key(|(container, later)| (*container, later.user));
-        let mut users = gone;
-        users.extend(disabled);
-        users.extend(withheld);
-        let later = resolved.into_iter().map(|(_, later)| later).collect();
-        Outcome { users, later, examined: round.examined, answers: Vec::new() }
-    }
-
-    /// Notes that an owner's settings are published. If they differ from what was told before: that.
-    fn publish(&mut self, aor: &Aor, owner: ObjectId, round: &mut Round) -> Option<Option<Told>> {
-        let (user, entry) = (self.users.get(&owner)?, self.snapshot.get(owner)?);
-        let now = Told::Plain { shared: Arc::clone(&user.shared), entry: Arc::clone(entry) };
-        let is_plain = self.sources.policies(owner).is_empty();
-        let address = self.addresses.get_mut(aor)?;
-        if is_plain && address.told.as_ref().is_none_or(|told| told.is_same_at_sight(&now)) {
-            // The newest entry is kept, so that no older one is.
-            return address.told.replace(now).is_none().then_some(None);
-        }
-        let told = address.told.take();
-        let before = told.as_ref().and_then(|told| told.settings(&self.config.identity));
-        let settings = self.now(owner, round)?;
-        let is_new = before.as_ref().is_none_or(|before| !before.is_same(&settings));
-        self.addresses.get_mut(aor)?.told = Some(if is_plain { now } else { Told::Whole(settings) });
-        round.befores += usize::from(is_new);
-        let at_hand = before.filter(|_| round.befores < AT_HAND_MAX).map(Told::Whole);
-        is_new.then(|| at_hand.or(told))
-    }
-
-    /// The settings of a user as they are now.
-    fn now(&mut self, id: ObjectId, round: &mut Round) -> Option<Arc<Resolved>> {
-        round.resolved.get(&id).cloned().or_else(|| self.resolve_in_order(id))
-    }
 }
 
 /// So many at once.
@@ -557,14 +482,8 @@ const PART: usize = AT_HAND_MAX;
 /// A user's settings, made of what is known now.
 pub(super) fn resolve(engine: &Engine, id: ObjectId, orders: &mut Orders) -> Option<Arc<Resolved>> {
     let (user, entry) = (engine.users.get(&id)?, engine.snapshot.get(id)?);
-    let of_container;
-    let chain = match engine.chains.get(&user.shared.container) {
-        Some(chain) => chain,
-        None => {
-            of_container = Arc::new(Chain::of(&engine.snapshot, &engine.sources, user.shared.container));
-            &of_container
-        }
-    };
+    let of_container = || Arc::new(Chain::of(&engine.snapshot, &engine.sources, user.shared.container));
+    let chain = &engine.chains.get(&user.shared.container).map_or_else(of_container, Arc::clone);
     let personal = Personal {
         snapshot: &engine.snapshot,
         sources: &engine.sources,
@@ -577,24 +496,4 @@ pub(super) fn resolve(engine: &Engine, id: ObjectId, orders: &mut Orders) -> Opt
     };
     let own = personal.decide(orders, &mut Silent);
     Some(Arc::new(Resolved { user: id, aor: own.aor?, shared: Arc::clone(&user.shared), own: own.decisions.into() }))
-}
-
-/// Notes that a user's document is withheld, for want of a registrar or because the address is another's, and tells it if
-/// that is new.
-fn withhold(
-    users: &mut BTreeMap<ObjectId, User>,
-    id: ObjectId,
-    owner: Option<ObjectId>,
-    before: impl FnOnce() -> Option<Arc<Resolved>>,
-) -> Option<UserChange> {
-    let user = users.get_mut(&id)?;
-    // As the user's own entry writes it.
-    let aor = user.aor.clone()?;
-    let why = match owner {
-        Some(owner) => Withholding::AddressTaken { aor, owner },
-        None => Withholding::NoRegistrar { aor },
-    };
-    let standing = Standing::Withheld(Box::new(why.clone()));
-    let is_news = std::mem::replace(&mut user.standing, standing.clone()) != standing;
-    is_news.then(|| UserChange::Withheld { user: id, why, before: before() })
 }

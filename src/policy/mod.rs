@@ -21,12 +21,14 @@ mod network;
 mod object;
 mod outcome;
 mod personal;
+mod reach;
 mod recorder;
 mod redact;
 mod relevant;
 mod resolve;
 mod resolved;
 mod server_object;
+mod settle;
 mod sources;
 mod spread;
 mod stale;
@@ -51,8 +53,9 @@ pub use guard::{Detained, Guard, GuardConfig, Had, Loss};
 pub use identity::IdentityConfig;
 pub use layers::Layer;
 pub use outcome::{Later, Outcome, UserChange, Withholding};
+pub use reach::Reach;
 pub use resolved::{Decision, Resolved, ResolvedSet, Source};
-pub use wanted::Answer;
+pub use wanted::{Answer, Looks};
 
 #[cfg(test)]
 mod tests;

@@ -41,8 +41,9 @@ impl Engine {
                         stale.containers.insert(Some(object.id));
                     }
                     Kind::User => drop(possible.insert(object.id)),
-                    Kind::Device if !self.wanted.is_empty() => drop(stale.devices.insert(object.id)),
-                    _ => {}
+                    Kind::Device if self.looks_at_places() => drop(stale.devices.insert(object.id)),
+                    // What was a container when a network was asked for there may be something else now.
+                    _ => drop(self.chains.remove(&Some(object.id))),
                 }
             }
         }

@@ -61,10 +61,22 @@ pub(crate) struct Wanted {
 }
 
 /// Container, groups, spot, and whether network settings are in it.
-type SetKey = (Option<ObjectId>, Box<[ObjectId]>, Spot, bool);
+pub(super) type SetKey = (Option<ObjectId>, Box<[ObjectId]>, Spot, bool);
 
 /// Sets that were decided anew in this round.
-type Fresh = HashMap<SetKey, Arc<ResolvedSet>>;
+pub(super) type Fresh = HashMap<SetKey, Arc<ResolvedSet>>;
+
+/// What is shared by those who were [looked at](Engine::look).
+#[derive(Debug, Default)]
+pub struct Looks(Option<Fresh>);
+
+impl Looks {
+    /// Decided for this purpose, whatever is kept.
+    pub(super) fn fresh(&mut self) -> &mut Option<Fresh> {
+        self.0.get_or_insert_default();
+        &mut self.0
+    }
+}
 
 impl Wanted {
     pub(crate) fn is_empty(&self) -> bool {
@@ -206,7 +218,7 @@ impl Engine {
     }
 
     /// Whether the layers of a device may be others.
-    fn is_stale(&self, resource: &Resource, stale: &Stale) -> bool {
+    pub(super) fn is_stale(&self, resource: &Resource, stale: &Stale) -> bool {
         let Resource::Device(id) = resource else { return false };
         let Some(device) = self.devices.find(id) else { return true };
         let container = container_of(&self.snapshot, device);
@@ -253,7 +265,7 @@ impl Engine {
     }
 
     /// `fresh`: the sets of this round; without, those that are kept are up to date.
-    fn answer(&mut self, (resource, spot): &Request, fresh: &mut Option<Fresh>) -> Option<Answer> {
+    pub(super) fn answer(&mut self, (resource, spot): &Request, fresh: &mut Option<Fresh>) -> Option<Answer> {
         match resource {
             Resource::User(aor) => self.user_at(aor, *spot, fresh),
             Resource::LocalNetwork => {
@@ -343,7 +355,7 @@ impl Engine {
     }
 
     /// Forgets sets that nobody uses, when they are the greater part.
-    fn sweep_sets(&mut self) {
+    pub(super) fn sweep_sets(&mut self) {
         let Wanted { told, sets, .. } = &mut self.wanted;
         if sets.len() > 2 * told.len() + 64 {
             sets.retain(|_, (set, _)| set.strong_count() > 0);

@@ -39,7 +39,7 @@ pub fn release(flags: &Flags, id: Option<&str>, json: bool) -> Result<ExitCode, 
     let released = match ask(flags, &Command::Release { id: id.map(str::to_owned) })? {
         Answer::Released(released) => released,
         Answer::Error(why) => return Err(Failed::Other(anyhow::anyhow!("{why}; `dialcast holds` shows what there is"))),
-        other @ Answer::Holds(_) => return Err(unexpected(other)),
+        other => return Err(unexpected(other)),
     };
     if json {
         answer(&format!("{}\n", serde_json::json!({ "released": released })))?;

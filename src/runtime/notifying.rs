@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 
+use super::control::Page;
 use super::live::{self, Feed, Live};
 use super::until;
 
@@ -35,6 +36,8 @@ pub(super) enum Command {
     Network(Arc<NetworkMap>, Vec<(Resource, Spot, Document)>),
     /// Which devices there are.
     Devices(HashSet<DeviceId>),
+    /// Who subscribes is asked for, from there on.
+    Subscribed { from: u32, reply: oneshot::Sender<Page> },
     /// The documents are complete: SUBSCRIBEs are answered from now on.
     Ready(oneshot::Sender<()>),
 }
@@ -45,6 +48,8 @@ const BATCH_MAX: usize = 64;
 /// fewer went out than come in, a flood of requests would pile up answers without end.
 const SEND_MAX: usize = 2 * BATCH_MAX;
 const _: () = assert!(SEND_MAX > BATCH_MAX);
+/// Subscriptions told of at once: phones wait meanwhile, a millisecond or so.
+const PAGE: usize = 4096;
 /// At the end, phones are told to subscribe again; they are waited for no longer than this.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 /// And the connections are given this long to write what they hold.
@@ -146,6 +151,10 @@ fn obey(notifier: &mut Notifier, following: &mut Following, command: Command) {
         }
         Command::Network(network, documents) => notifier.set_network(now, network, documents),
         Command::Devices(devices) => notifier.set_devices(now, devices),
+        Command::Subscribed { from, reply } => {
+            // Whoever asked may be gone.
+            let _ = reply.send(notifier.endpoints_from(from, PAGE));
+        }
         Command::Ready(told) => {
             notifier.set_ready(true);
             // Nobody waits for it when the daemon is being stopped.

@@ -80,7 +80,8 @@ async fn serve(flags: &Flags, config: Config, json: bool) -> Result<ExitCode, Fa
     let mut notifying = tokio::spawn(notifying::run(notifier, net, events, commanded, asks, live.clone()));
 
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
-    let control = listen_for_control(&config)?.map(|listening| tokio::spawn(control::serve(listening, requests, live.clone())));
+    let control =
+        listen_for_control(&config)?.map(|listening| tokio::spawn(control::serve(listening, source.to_string(), requests, live.clone())));
 
     let kept = state.as_ref().and_then(last_good);
     let (feed, again) = feeding::feed(source.clone(), config.guards.recheck);

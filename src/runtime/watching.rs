@@ -397,6 +397,7 @@ impl Watching {
             Request::Holds(reply) => {
                 let _ = reply.send(self.list_holds());
             }
+            Request::Subscribed { from, reply } => self.publishing.send(Command::Subscribed { from, reply }).await,
             Request::Release { id, reply } => {
                 let released = self.release(id.as_deref()).await;
                 // Whoever asked may be gone; it is done all the same.

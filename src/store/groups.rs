@@ -44,6 +44,7 @@ pub(super) enum Names {
     /// Nearly always.
     One(Name),
     /// The first is the one that is listed.
+    #[expect(clippy::box_collection, reason = "it is hardly ever there, and where it is not, half the room")]
     More(Box<Vec<Name>>),
 }
 
@@ -205,8 +206,8 @@ impl Groups {
     }
 
     /// A group holds a name once less.
-    pub(crate) fn release(&mut self, group: ObjectId, name: Name, pairs: &mut Pairs) {
-        match self.held_mut(group, &name) {
+    pub(crate) fn release(&mut self, group: ObjectId, name: &Name, pairs: &mut Pairs) {
+        match self.held_mut(group, name) {
             Some(held) if held.values > 1 => held.values -= 1,
             Some(_) => self.drop_name(group, name, pairs),
             None => {}
@@ -237,9 +238,9 @@ impl Groups {
     }
 
     /// A group holds a name no longer, however many values spelled it.
-    pub(crate) fn drop_name(&mut self, group: ObjectId, name: Name, pairs: &mut Pairs) {
-        if let Some(held) = self.take(group, &name) {
-            self.leave(group, &name, &held, pairs);
+    pub(crate) fn drop_name(&mut self, group: ObjectId, name: &Name, pairs: &mut Pairs) {
+        if let Some(held) = self.take(group, name) {
+            self.leave(group, name, &held, pairs);
         }
     }
 
@@ -259,7 +260,7 @@ impl Groups {
     pub(crate) fn dissolve(&mut self, group: ObjectId, pairs: &mut Pairs) {
         let names: Vec<_> = self.names(group).map(|(name, _)| name.clone()).collect();
         for name in names {
-            self.drop_name(group, name, pairs);
+            self.drop_name(group, &name, pairs);
         }
         self.resolved.remove(&group);
     }

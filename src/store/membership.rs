@@ -116,7 +116,7 @@ fn tell(reader: &mut Reader<'_>, groups: &mut Groups, id: ObjectId, was: Option<
         }
         for raw in gone {
             if let Some((name, _)) = reader.read(groups, raw) {
-                groups.release(id, name, pairs);
+                groups.release(id, &name, pairs);
             }
         }
         return;
@@ -129,7 +129,7 @@ fn tell(reader: &mut Reader<'_>, groups: &mut Groups, id: ObjectId, was: Option<
     }
     let stale: Vec<Name> = groups.names(id).map(|(name, _)| name).filter(|name| !wanted.contains_key(*name)).cloned().collect();
     for name in stale {
-        groups.drop_name(id, name, pairs);
+        groups.drop_name(id, &name, pairs);
     }
     for (name, (count, raw, object)) in wanted {
         groups.set(id, name, count, object, || values::shown(raw), pairs);

@@ -49,7 +49,7 @@ impl Object {
 
     /// Whether two states of one object differ in the place or the name; a change of case is a change of the name.
     pub(super) fn moved(&self, other: &Self) -> bool {
-        let above = |object: &Self| object.above.as_ref().map(|above| above.to_string());
+        let above = |object: &Self| object.above.as_ref().map(ToString::to_string);
         self.parent != other.parent || self.rdn.as_str() != other.rdn.as_str() || above(self) != above(other)
     }
 }

@@ -13,7 +13,7 @@ use super::tree::{Place, Tree};
 use super::values::{self, Reader};
 use super::{Object, Snapshot, dense};
 use crate::directory::Entry;
-use crate::model::{Dn, Generation, Kind, ObjectId, Timestamp};
+use crate::model::{Attributes, Dn, Generation, Kind, ObjectId, Timestamp};
 
 /// A name that a group holds.
 #[derive(Debug)]
@@ -39,9 +39,15 @@ pub(super) fn of_list(mut batch: Batch, renames: u64, generation: Generation, at
         batch.entries = entries.into_iter().map(|(_, _, entry)| entry).collect();
         return Err(batch);
     };
+    let mut before: Option<(Attributes, Kind)> = None;
     let object = |((_, _, Entry { id, dn, attributes }), parent): ((usize, Name, Entry), Option<ObjectId>)| {
         let (rdn, above) = dn.rdns().split_first()?;
-        let kind = Kind::of(&attributes);
+        // By its object classes; of those that are told by something else, each is looked at.
+        let known = before.as_ref().filter(|(other, _)| attributes.is_alike(other) && !attributes.has("keywords"));
+        let kind = known.map_or_else(|| Kind::of(&attributes), |(_, kind)| *kind);
+        if known.is_none() {
+            before = Some((attributes.clone(), kind));
+        }
         let (changed, changed_at, rdn) = (generation, at, rdn.clone());
         let mut object = Object { id, parent, rdn, above: None, kind, attributes, changed, changed_at, glue: false, displaced: false };
         if parent.is_none() {

@@ -272,6 +272,21 @@ impl Notifier {
         self.table.iter().map(|(_, subscription, record)| endpoint::of(subscription, record))
     }
 
+    /// Who holds what, a page at a time: up to so many from there on, and where the next page begins. As long as a subscription lasts,
+    /// it keeps its place.
+    pub fn endpoints_from(&self, from: u32, max: usize) -> (Vec<Endpoint>, Option<u32>) {
+        let mut next = None;
+        let mut page = Vec::new();
+        for (id, subscription, record) in self.table.iter_from(from) {
+            if page.len() == max {
+                next = Some(id.place());
+                break;
+            }
+            page.push(endpoint::of(subscription, record));
+        }
+        (page, next)
+    }
+
     /// How many subscriptions there are.
     pub const fn subscriptions(&self) -> usize {
         self.table.len()

@@ -193,7 +193,8 @@ impl Notifier {
                 if let Some((subscription, record)) = self.table.with_record(id) {
                     subscription.failures = 0;
                     subscription.holds = subscription.flying.take().or(subscription.holds);
-                    if subscription.holds == record.document.as_ref().map(|document| document.etag) {
+                    // What belongs to where it is: that of no place in particular says nothing about a phone at one.
+                    if subscription.holds == record.document_at(subscription.spot.as_deref()).map(|document| document.etag) {
                         self.waves.leave(std::mem::take(&mut subscription.wave), Left::Answered, Some(now));
                     }
                     // RFC 3261 §12.2.1.2, RFC 6665 §4.4.1: NOTIFY refreshes the target, and so does its 2xx. A Contact that leads nowhere

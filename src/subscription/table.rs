@@ -24,6 +24,11 @@ pub(super) struct SubscriptionId {
 }
 
 impl SubscriptionId {
+    /// Where it is in the table, as long as it lasts.
+    pub(super) const fn place(self) -> u32 {
+        self.index
+    }
+
     /// Reads a tag that [`fmt::Display`] wrote.
     pub(super) fn parse(tag: &str) -> Option<Self> {
         if tag.len() != 24 || !tag.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -426,7 +431,12 @@ impl Table {
 
     /// Every subscription with its record.
     pub(super) fn iter(&self) -> impl Iterator<Item = (SubscriptionId, &Subscription, &Record)> {
-        self.subscriptions.iter().filter_map(|(index, subscription)| {
+        self.iter_from(0)
+    }
+
+    /// Those from a place on, in the order of their places.
+    pub(super) fn iter_from(&self, place: u32) -> impl Iterator<Item = (SubscriptionId, &Subscription, &Record)> {
+        self.subscriptions.iter_from(place).filter_map(|(index, subscription)| {
             let id = SubscriptionId { index, token: subscription.token };
             Some((id, subscription, self.records.get(subscription.record)?))
         })

@@ -73,6 +73,9 @@ struct Object {
     stamps: BTreeMap<&'static str, (Stamp, u64)>,
 }
 
+/// What happens between two answers.
+pub type Between = Box<dyn FnMut(&mut State) + Send>;
+
 pub struct State {
     pub invocation: [u8; 16],
     pub usn: u64,
@@ -88,7 +91,7 @@ pub struct State {
     /// Whether the root DSE offers notifications.
     pub notifies: bool,
     /// Called between two pages, ranges or parts: what changes while one reads.
-    pub between: Option<Box<dyn FnMut(&mut State) + Send>>,
+    pub between: Option<Between>,
     /// How many searches there were, by what they asked for.
     pub searches: usize,
     objects: BTreeMap<Number, Object>,
@@ -330,11 +333,10 @@ impl State {
         if object.created <= above {
             let renamed = changed("name");
             attributes.retain(|(name, _)| match name.as_str() {
-                "objectGUID" | "parentGUID" | "isDeleted" | "distinguishedName" => true,
+                // Counts of single values are not kept here: a group that changed is told with all of them.
+                "objectGUID" | "parentGUID" | "isDeleted" | "distinguishedName" | "member" => true,
                 "mail" | "displayName" => changed("text"),
                 "cn" | "ou" | "dc" | "name" => renamed,
-                // Counts of single values are not kept here: a group that changed is told with all of them.
-                "member" => true,
                 _ => false,
             });
         }
@@ -476,7 +478,7 @@ impl<'a> Search<'a> {
         candidates.retain(|(_, attributes)| matches(self.filter, attributes));
         let paged = self.control(PAGED).map(|value| Tlv::first(value).unwrap().0.parts());
         // Not a snapshot: a place in the order of the objects, as they are when their page comes.
-        let after = paged.as_ref().map(|parts| parts[1].text().parse::<u32>().unwrap_or(0)).unwrap_or(0);
+        let after = paged.as_ref().map_or(0, |parts| parts[1].text().parse::<u32>().unwrap_or(0));
         let place = |attributes: &Attributes| number_of(attributes);
         candidates.retain(|(_, attributes)| after == 0 || place(attributes) > after);
         let limit = paged.as_ref().map_or(state.limits.page, |parts| usize::try_from(parts[0].number()).unwrap().min(state.limits.page));

@@ -70,6 +70,8 @@ struct State {
     history: u32,
     hidden: Option<String>,
     closed: bool,
+    /// Counts cuts: a connection from before the newest is told nothing more, though its end may take a moment.
+    generation: u64,
     kept: Option<Kept>,
 }
 
@@ -106,6 +108,7 @@ impl FakeDirectory {
             history: 0,
             hidden: None,
             closed: false,
+            generation: 0,
             kept,
         };
         let state = Arc::new(Mutex::new(state));
@@ -113,8 +116,14 @@ impl FakeDirectory {
         let fake = Self { address, state: Arc::clone(&state), news: news.clone(), cuts: cuts.clone() };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                if !state.lock().unwrap().closed {
-                    let (connection, mut cut) = (connection(stream, Arc::clone(&state), news.subscribe()), cuts.subscribe());
+                // Before its generation is read: a cut is missed by neither.
+                let mut cut = cuts.subscribe();
+                let (closed, generation) = {
+                    let state = state.lock().unwrap();
+                    (state.closed, state.generation)
+                };
+                if !closed {
+                    let connection = connection(stream, Server { state: Arc::clone(&state), generation }, news.subscribe());
                     tokio::spawn(async move {
                         tokio::select! {
                             () = connection => {}
@@ -142,13 +151,17 @@ impl FakeDirectory {
     }
 
     pub fn cut(&self) {
+        self.lock().generation += 1;
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     pub fn close(&self, closed: bool) {
-        self.lock().closed = closed;
+        let mut state = self.lock();
+        state.closed = closed;
+        state.generation += u64::from(closed);
+        drop(state);
         if closed {
-            self.cut();
+            self.cuts.send_modify(|cuts| *cuts += 1);
         }
     }
 
@@ -177,11 +190,12 @@ impl FakeDirectory {
         model.skip_to(state.model.next_number());
         (state.model, state.log, state.trimmed, state.changed) = (model, log, trimmed, changed);
         state.history += 1;
+        state.generation += 1;
         if state.manner == Manner::Ds389 {
             state.newest = state.last();
         }
         drop(state);
-        self.cut();
+        self.cuts.send_modify(|cuts| *cuts += 1);
         true
     }
 }
@@ -189,9 +203,10 @@ impl FakeDirectory {
 impl State {
     fn step(&mut self) {
         self.model.now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        // A version of one second's resolution cannot tell what was before the backup from what came after it.
+        // A version of one second's resolution cannot tell what was before the backup from what came after it. The model's clock may
+        // be a second ahead of ours, as a server's may be: the backup's second then comes once more.
         let coarse = matches!(self.manner, Manner::PersistentSearch | Manner::Plain);
-        if coarse && self.kept.as_ref().is_some_and(|kept| kept.model.now_s == self.model.now_s) {
+        if coarse && self.kept.as_ref().is_some_and(|kept| kept.model.now_s >= self.model.now_s) {
             self.kept = None;
         }
         for change in self.model.step() {
@@ -303,7 +318,22 @@ async fn send(out: &Out, octets: &[u8]) -> bool {
     out.lock().await.write_all(octets).await.is_ok()
 }
 
-async fn connection(stream: TcpStream, state: Arc<Mutex<State>>, news: watch::Receiver<u64>) {
+/// The directory as one connection sees it.
+#[derive(Clone)]
+struct Server {
+    state: Arc<Mutex<State>>,
+    generation: u64,
+}
+
+impl Server {
+    /// Nothing once the connection is cut.
+    fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Option<T> {
+        let state = self.state.lock().unwrap();
+        (state.generation == self.generation).then(|| look(&state))
+    }
+}
+
+async fn connection(stream: TcpStream, server: Server, news: watch::Receiver<u64>) {
     let (mut read, write) = stream.into_split();
     let out: Out = Arc::new(Turn::new(write));
     let mut buffer = Vec::new();
@@ -315,16 +345,17 @@ async fn connection(stream: TcpStream, state: Arc<Mutex<State>>, news: watch::Re
         while let Some(request) = ber::take(&mut buffer) {
             match request.operation.id {
                 0 => {
-                    if !send(&out, &ber::message(&request.id, &ber::result(0x61, 0), &[])).await {
+                    let is_heard = send(&out, &ber::message(&request.id, &ber::result(0x61, 0), &[])).await;
+                    if !is_heard {
                         return;
                     }
                 }
                 3 => {
                     let search = Search::read(&request);
                     if search.follows() {
-                        following.spawn(follow(search, Arc::clone(&state), out.clone(), news.clone()));
+                        following.spawn(follow(search, server.clone(), out.clone(), news.clone()));
                     } else {
-                        let answer = search.answer(&state.lock().unwrap());
+                        let Some(answer) = server.look(|state| search.answer(state)) else { return };
                         if !send(&out, &answer).await {
                             return;
                         }
@@ -520,12 +551,12 @@ impl Search {
 }
 
 /// Tells changes as they come, until the connection ends.
-async fn follow(search: Search, state: Arc<Mutex<State>>, out: Out, mut news: watch::Receiver<u64>) {
-    let (first, mut at) = {
-        let state = state.lock().unwrap();
-        let first = if search.sync { search.refresh(&state) } else { Ok(Vec::new()) };
+async fn follow(search: Search, server: Server, out: Out, mut news: watch::Receiver<u64>) {
+    let start = server.look(|state| {
+        let first = if search.sync { search.refresh(state) } else { Ok(Vec::new()) };
         (first, state.live.len())
-    };
+    });
+    let Some((first, mut at)) = start else { return };
     match first {
         Ok(octets) => _ = send(&out, &octets).await,
         // 4096 takes two octets.
@@ -539,12 +570,12 @@ async fn follow(search: Search, state: Arc<Mutex<State>>, out: Out, mut news: wa
         }
     }
     loop {
-        let octets = {
-            let state = state.lock().unwrap();
-            let told: Vec<u8> = state.live[at..].iter().flat_map(|told| search.change(&state, told)).collect();
-            at = state.live.len();
-            told
-        };
+        let told = server.look(|state| {
+            let told: Vec<u8> = state.live[at..].iter().flat_map(|told| search.change(state, told)).collect();
+            (told, state.live.len())
+        });
+        let Some((octets, end)) = told else { return };
+        at = end;
         if !octets.is_empty() && !send(&out, &octets).await {
             return;
         }

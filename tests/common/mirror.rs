@@ -30,11 +30,19 @@ pub struct Mirror {
     pub told: VecDeque<String>,
     /// Whether the newest cookie describes everything that was told.
     described: bool,
+    /// Reports that may be on the way.
+    room: usize,
 }
 
 impl Mirror {
     pub fn start(source: Source) -> Self {
-        Self { feed: Watcher::start(source, None), store: Store::new(), told: VecDeque::new(), described: false }
+        Self::with_room(source, 64)
+    }
+
+    /// With room for so many reports on the way: with little, the feed waits for us wherever it sends.
+    pub fn with_room(source: Source, room: usize) -> Self {
+        let feed = Watcher::with_room(source, None, room);
+        Self { feed, store: Store::new(), told: VecDeque::new(), described: false, room }
     }
 
     /// A new feed with the state and the cookie that the store has now.
@@ -46,7 +54,7 @@ impl Mirror {
     pub fn restart_from(&mut self, source: Source, cookie: Option<Cookie>) {
         let snapshot = self.store.snapshot();
         let known = snapshot.iter().filter(|object| !object.glue).map(|object| object.id).collect();
-        self.feed = Watcher::go_on(source, cookie.clone(), known);
+        self.feed = Watcher::go_on(source, cookie.clone(), known, self.room);
         self.store = Store::resume(snapshot, cookie);
     }
 

@@ -25,6 +25,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a fixture fails its test by panicking")]
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -94,12 +95,14 @@ impl Samba {
                 let private = dir.path().join("private/key.pem");
                 std::fs::copy(key, &private).unwrap();
                 run(Command::new("chmod").arg("600").arg(&private), "");
-                lines += &format!(
+                write!(
+                    lines,
                     "\n tls cafile = {}\n tls certfile = {}\n tls keyfile = {}",
                     ca.display(),
                     certificate.display(),
                     private.display()
-                );
+                )
+                .unwrap();
             }
             None => lines += "\n tls enabled = no",
         }

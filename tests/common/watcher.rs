@@ -43,8 +43,8 @@ impl Watcher {
     }
 
     /// Goes on from a state with these entries.
-    pub fn go_on(source: Source, cookie: Option<Cookie>, known: Vec<ObjectId>) -> Self {
-        let (out, reports) = mpsc::channel(64);
+    pub fn go_on(source: Source, cookie: Option<Cookie>, known: Vec<ObjectId>, room: usize) -> Self {
+        let (out, reports) = mpsc::channel(room);
         let task = tokio::spawn(go_on(source, Resume { cookie, known: Some(known) }, out)).abort_handle();
         Self { reports, task, cookie: None, faults: Vec::new() }
     }

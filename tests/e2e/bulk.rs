@@ -38,10 +38,7 @@ fn import(sample: &str) -> String {
     }
     ldif += "\ndn: cn=Imported,ou=Groups,dc=corp,dc=example\nobjectClass: groupOfNames\nobjectClass: dialcastPolicy\ncn: Imported\n\
              dialcastSetting: forward.delay = 77\n";
-    let here = LISTED.iter().map(|user| {
-        let start = format!("dn: uid={user},");
-        sample.lines().find(|line| line.starts_with(&start)).and_then(|line| line.strip_prefix("dn: ")).unwrap().to_owned()
-    });
+    let here = LISTED.iter().map(|user| dn(sample, user));
     let bulk = (0..MEMBERS - 3).map(|n| format!("uid=bulk{n},ou=Import,dc=corp,dc=example"));
     for member in here.chain(bulk) {
         writeln!(ldif, "member: {member}").unwrap();
@@ -49,12 +46,22 @@ fn import(sample: &str) -> String {
     ldif
 }
 
-fn fenced(body: &str) -> bool {
-    value(body, "support.uri").as_deref() == Some("https://help.corp.example/after")
+/// The name of a user of the sample.
+fn dn(sample: &str, user: &str) -> String {
+    let start = format!("dn: uid={user},");
+    sample.lines().find(|line| line.starts_with(&start)).and_then(|line| line.strip_prefix("dn: ")).unwrap().to_owned()
 }
 
-/// Phones that answer at once, each on a thread: what each got, by number, up to the one that concerns everybody.
-fn phones(daemon: &Daemon) -> (mpsc::Receiver<&'static str>, Vec<std::thread::JoinHandle<(&'static str, BTreeMap<u32, String>)>>) {
+/// Whether a document is of after the last change: a number that all who have a phone here are given.
+fn fenced(body: &str) -> bool {
+    body.contains("tel:+49309999")
+}
+
+/// A phone's thread: who it is, and each NOTIFY by its number.
+type Listening = std::thread::JoinHandle<(&'static str, BTreeMap<u32, String>)>;
+
+/// Phones that answer at once, each on a thread: what each got, by number, up to the last change.
+fn phones(daemon: &Daemon) -> (mpsc::Receiver<&'static str>, Vec<Listening>) {
     let (told, heard) = mpsc::channel();
     let phones = LISTED.into_iter().chain(OTHERS).map(|user| {
         let (mut phone, _) = Phone::subscribe(daemon.address, &format!("{user}@corp.example"), LIMIT);
@@ -77,7 +84,7 @@ fn phones(daemon: &Daemon) -> (mpsc::Receiver<&'static str>, Vec<std::thread::Jo
     (heard, phones)
 }
 
-/// Imports into a running daemon, and holds all that is promised. `fence` changes a line for everybody.
+/// Imports into a running daemon, and holds all that is promised. `fence` changes something for each of the phones.
 fn check(what: &str, daemon: Daemon, import: impl FnOnce(), fence: impl FnOnce()) {
     let (heard, phones) = phones(&daemon);
     let mark = daemon.lines.all().len();
@@ -123,11 +130,9 @@ fn a_bulk_import_into_slapd() {
             slapd.restart();
         },
         || {
-            slapd.borrow().modify(
-                "dn: dc=corp,dc=example\nchangetype: modify\ndelete: dialcastSetting\n\
-                 dialcastSetting: support.uri = https://help.corp.example/phones\n-\n\
-                 add: dialcastSetting\ndialcastSetting: support.uri = https://help.corp.example/after\n",
-            );
+            let number =
+                |user| format!("dn: {}\nchangetype: modify\nadd: telephoneNumber\ntelephoneNumber: +49 30 9999\n\n", dn(&sample, user));
+            slapd.borrow().modify(&LISTED.into_iter().chain(OTHERS).map(number).collect::<String>());
         },
     );
 }
@@ -145,15 +150,13 @@ fn a_bulk_import_into_ldif() {
     let (before, import) = (sample(), import(&sample()));
     write(&before);
     let daemon = Daemon::start(url(&file));
-    let after = [before, import].concat();
-    check(
-        "LDIF",
-        daemon,
-        || write(&after),
-        || {
-            write(&after.replace("support.uri = https://help.corp.example/phones", "support.uri = https://help.corp.example/after"));
-        },
-    );
+    let after = [before.as_str(), &import].concat();
+    let number = |text: String, user| {
+        let dn = format!("dn: {}\n", dn(&before, user));
+        text.replace(&dn, &format!("{dn}telephoneNumber: +49 30 9999\n"))
+    };
+    let then = LISTED.into_iter().chain(OTHERS).fold(after.clone(), number);
+    check("LDIF", daemon, || write(&after), || write(&then));
 }
 
 fn url(file: &Path) -> String {

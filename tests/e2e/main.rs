@@ -20,5 +20,6 @@ mod linphone;
 mod outage;
 mod places;
 mod plan;
+mod plan_places;
 mod sample;
 mod tour;

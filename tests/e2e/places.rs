@@ -10,10 +10,10 @@ use crate::common::organisation::unit;
 use crate::common::slapd::{BASE, Slapd};
 use crate::common::{PATIENCE, shared, until};
 
-const NETWORK: &str = "ou=Network,dc=corp,dc=example";
+pub(super) const NETWORK: &str = "ou=Network,dc=corp,dc=example";
 
 /// Two sites. The lab is a part of Berlin's network; whoever is in none of them is nowhere.
-fn directory() -> String {
+pub(super) fn directory() -> String {
     let site = |name: &str, lines: &[&str]| {
         let lines: String = lines.iter().map(|line| format!("dialcastSetting: {line}\n")).collect::<Vec<_>>().concat();
         format!("\ndn: cn={name},{NETWORK}\nobjectClass: dialcastSite\nobjectClass: dialcastPolicy\ncn: {name}\n{lines}")
@@ -44,7 +44,7 @@ fn directory() -> String {
     ldif
 }
 
-fn subnet(name: &str, prefixes: &[&str], site: Option<&str>, lines: &[&str]) -> String {
+pub(super) fn subnet(name: &str, prefixes: &[&str], site: Option<&str>, lines: &[&str]) -> String {
     let prefixes: String = prefixes.iter().map(|prefix| format!("dialcastSubnetPrefix: {prefix}\n")).collect::<Vec<_>>().concat();
     let site = site.map(|site| format!("dialcastSiteDN: cn={site},{NETWORK}\n")).unwrap_or_default();
     let policy = if lines.is_empty() { "" } else { "objectClass: dialcastPolicy\n" };
@@ -116,38 +116,42 @@ fn place(body: &str) -> String {
     format!("{} {location} {bandwidth}", servers(body, "net.stun").join(","))
 }
 
-struct World {
-    slapd: Slapd,
-    daemon: Daemon,
+pub(super) struct World {
+    pub(super) slapd: Slapd,
+    pub(super) daemon: Daemon,
     phones: BTreeMap<&'static str, Handset>,
+    /// Where it listens with IPv6.
+    v6: SocketAddr,
     fences: u32,
 }
 
 impl World {
-    fn start() -> Self {
-        let slapd = Slapd::start(&directory());
+    /// The directory, a daemon with this configuration, and phones.
+    pub(super) fn start(directory: &str, config: &str) -> Self {
+        let slapd = Slapd::start(directory);
         let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()));
-        let daemon = Serve::on(slapd.url()).listen(&format!("udp:{v6}")).start();
-        let mut phones = BTreeMap::new();
-        let mut number = 0;
-        let mut subscribe = |name: &'static str, from: &str, uri: &str, profile: &str| {
-            number += 1;
-            let from: IpAddr = from.parse().unwrap();
-            let server = if from.is_ipv4() { daemon.address } else { v6 };
-            let sender = if profile == "user" { uri } else { "sip:anonymous@corp.example" };
-            phones.insert(name, Handset::subscribe(server, from, number, uri, sender, profile));
-        };
+        let daemon = Serve::on(slapd.url()).config(config).listen(&format!("udp:{v6}")).start();
+        let mut world = Self { slapd, daemon, phones: BTreeMap::new(), v6, fences: 0 };
         let (anna, ben, network) = ("sip:anna@corp.example", "sip:ben@corp.example", "sip:_sipuaconfig.corp.example");
-        subscribe("anna in Berlin", "127.0.2.1", anna, "user");
-        subscribe("anna in the lab", "127.0.2.129", anna, "user");
-        subscribe("anna in Rome", "127.0.3.1", anna, "user");
-        subscribe("anna in Rome by IPv6", "::1", anna, "user");
-        subscribe("ben in Berlin", "127.0.2.2", ben, "user");
-        subscribe("ben elsewhere", "127.0.9.1", ben, "user");
-        subscribe("the network in Berlin", "127.0.2.3", network, "local-network");
-        subscribe("the network elsewhere", "127.0.9.2", network, "local-network");
-        subscribe("the desk phone in Berlin", "127.0.2.4", "sip:MAC%3a001565F4F9E1@corp.example", "device");
-        Self { slapd, daemon, phones, fences: 0 }
+        world.subscribe("anna in Berlin", "127.0.2.1", anna, "user");
+        world.subscribe("anna in the lab", "127.0.2.129", anna, "user");
+        world.subscribe("anna in Rome", "127.0.3.1", anna, "user");
+        world.subscribe("anna in Rome by IPv6", "::1", anna, "user");
+        world.subscribe("ben in Berlin", "127.0.2.2", ben, "user");
+        world.subscribe("ben elsewhere", "127.0.9.1", ben, "user");
+        world.subscribe("the network in Berlin", "127.0.2.3", network, "local-network");
+        world.subscribe("the network elsewhere", "127.0.9.2", network, "local-network");
+        world.subscribe("the desk phone in Berlin", "127.0.2.4", "sip:MAC%3a001565F4F9E1@corp.example", "device");
+        world
+    }
+
+    /// One phone more.
+    pub(super) fn subscribe(&mut self, name: &'static str, from: &str, uri: &str, profile: &str) {
+        let number = u32::try_from(self.phones.len()).unwrap() + 1;
+        let from: IpAddr = from.parse().unwrap();
+        let server = if from.is_ipv4() { self.daemon.address } else { self.v6 };
+        let sender = if profile == "user" { uri } else { "sip:anonymous@corp.example" };
+        self.phones.insert(name, Handset::subscribe(server, from, number, uri, sender, profile));
     }
 
     fn body(&self, phone: &str) -> &str {
@@ -160,13 +164,15 @@ impl World {
     }
 
     /// Makes a change, and asserts that exactly these phones are told, once. That the others are not is known without waiting: a second
-    /// change concerns everybody, and is the first thing that they get.
-    fn exactly(&mut self, what: &str, expected: &[&'static str], change: impl FnOnce(&Slapd)) {
+    /// change concerns everybody, and is the first thing that they get. Gives what they were told.
+    pub(super) fn exactly(&mut self, what: &str, expected: &[&'static str], change: impl FnOnce(&Slapd)) -> BTreeMap<&'static str, String> {
         change(&self.slapd);
+        let mut told = BTreeMap::new();
         for name in expected {
             let phone = self.phones.get_mut(name).unwrap_or_else(|| panic!("no phone {name}"));
             let before = phone.body.clone();
             assert_ne!(phone.next(), before, "{what}: {name} was told what it had");
+            told.insert(*name, phone.body.clone());
         }
         self.fences += 1;
         let (old, new) = (self.fences - 1, self.fences);
@@ -186,6 +192,7 @@ impl World {
             assert_eq!(fence, expect, "{what}: {name} was told something else than it should be");
             assert_eq!(place(body), before, "{what}: {name} was told by the next change only");
         }
+        told
     }
 }
 
@@ -197,7 +204,7 @@ fn language(n: u32) -> &'static str {
 #[test]
 fn a_phone_gets_what_belongs_to_where_it_is() {
     let _shared = shared();
-    let mut world = World::start();
+    let mut world = World::start(&directory(), "");
     insta::assert_snapshot!(world.places(), @r"
     anna in Berlin: stun:ber.corp.example Berlin 0
     anna in Rome: stun:rome.corp.example Rome 0
@@ -283,6 +290,9 @@ fn commands(slapd: &Slapd, daemon: &Daemon) {
     assert_eq!(explained["place"]["prefix"], "127.0.3.0/24", "{explained}");
     assert_eq!(explained["place"]["site"]["dn"], format!("cn=Rome,{NETWORK}"), "{explained}");
     assert_eq!(explained["settings"][0]["values"][0]["value"], "10 0 stun:rome.corp.example", "{explained}");
+    // What is predicted is what phones elsewhere would get, and that is said.
+    let planned = json(&ask(&["plan", "delete", "uid=ben,ou=People,dc=corp,dc=example", "--directory", &url, "--json"]));
+    assert_eq!((&planned["users"][0]["effect"], &planned["places"]), (&"gone".into(), &true.into()), "{planned}");
     let checked = json(&ask(&["check", "--directory", &url, "--json"]));
     let codes: BTreeSet<&str> = checked["faults"].as_array().unwrap().iter().filter_map(|fault| fault["code"].as_str()).collect();
     assert!(codes.contains("network.site"), "{checked}");

@@ -271,6 +271,12 @@ impl LdapFailure {
             }
             Self::Search { code: 3, .. } => "lift the time limit for the account",
             Self::Search { code: 11, .. } => "lift the administrative limit (look-through limit) for the account",
+            // Active Directory, where nothing but the root DSE may be read without a login.
+            Self::Search { code: 1, answer, .. }
+                if answer.contains("without authentication") || answer.contains("bind must be completed") =>
+            {
+                "the login is anonymous: set directory.bind_dn and directory.password_file"
+            }
             Self::Search { code: 32, .. } => "check the base DN in directory.url, and whether the account may read it",
             Self::Search { code: 50, .. } => "let the account read the whole tree below the base DN",
             Self::Search { .. } => "look into the server's log",
@@ -409,6 +415,17 @@ mod tests {
 
     fn result(rc: u32, text: &str) -> LdapResult {
         LdapResult { rc, matched: String::new(), text: text.to_owned(), refs: Vec::new(), ctrls: Vec::new() }
+    }
+
+    #[test]
+    fn a_search_that_wants_a_login() {
+        let of = |code, words: &str| {
+            let answer = answer(&result(code, words));
+            LdapFailure::Search { base: "DC=corp,DC=example".to_owned(), code, answer }.remedy()
+        };
+        assert!(of(1, "00002020: Operation unavailable without authentication").contains("directory.bind_dn"));
+        assert!(of(1, "a successful bind must be completed on the connection").contains("directory.bind_dn"));
+        assert_eq!(of(1, "out of memory"), "look into the server's log");
     }
 
     #[test]

@@ -27,8 +27,17 @@ pub(super) struct Ledger {
     /// Whether the versions are of entries told, not found in a list: a complete list was told since the start.
     trusted: bool,
     refresh: Option<Refresh>,
-    /// Entries told since somebody began to watch; empty when nobody does.
-    touched: Option<HashSet<ObjectId>>,
+    /// What was told since somebody began to watch; nothing when nobody does.
+    watched: Option<Watched>,
+}
+
+/// What was told while something else was read.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    /// Entries that were told, or told to be gone.
+    pub(super) touched: HashSet<ObjectId>,
+    /// Whether one of them may have others below it: their names may be others now, without their being told.
+    pub(super) names: bool,
 }
 
 /// A refresh that may yet be forgotten.
@@ -80,8 +89,8 @@ impl Ledger {
 
     /// The entry was told with this version.
     pub(super) fn told(&mut self, id: ObjectId, version: u64) {
-        if let Some(touched) = &mut self.touched {
-            touched.insert(id);
+        if let Some(watched) = &mut self.watched {
+            watched.touched.insert(id);
         }
         match &mut self.refresh {
             Some(refresh) => drop(refresh.named.insert(id, Some(version))),
@@ -99,8 +108,10 @@ impl Ledger {
 
     /// The entry was told to be gone.
     pub(super) fn gone(&mut self, id: ObjectId) {
-        if let Some(touched) = &mut self.touched {
-            touched.insert(id);
+        let is_leaf = self.is_leaf(id);
+        if let Some(watched) = &mut self.watched {
+            watched.touched.insert(id);
+            watched.names |= !is_leaf;
         }
         match &mut self.refresh {
             Some(refresh) => drop(refresh.named.insert(id, None)),
@@ -191,12 +202,19 @@ impl Ledger {
 
     /// Notes what is told from now on, until [`Self::watched`] is asked.
     pub(super) fn watch(&mut self) {
-        self.touched = Some(HashSet::new());
+        self.watched = Some(Watched::default());
+    }
+
+    /// An entry was told that may have others below it.
+    pub(super) fn names_changed(&mut self) {
+        if let Some(watched) = &mut self.watched {
+            watched.names = true;
+        }
     }
 
     /// What was told since [`Self::watch`].
-    pub(super) fn watched(&mut self) -> HashSet<ObjectId> {
-        self.touched.take().unwrap_or_default()
+    pub(super) fn watched(&mut self) -> Watched {
+        self.watched.take().unwrap_or_default()
     }
 
     /// Every entry that was told.
@@ -279,6 +297,24 @@ mod tests {
         let ledger = full(&[(1, young), (2, old), (3, old)]);
         assert_eq!(ledger.compare(&mut listed(&[(1, young), (2, old), (3, old)])).stale, []);
         assert_eq!(ledger.compare(&mut listed(&[(1, old), (2, old), (3, other)])).stale, [id(1), id(3)]);
+    }
+
+    #[test]
+    fn what_was_told_meanwhile() {
+        let mut ledger = full(&[(1, 16 + LEAF), (2, 16)]);
+        ledger.watch();
+        ledger.told(id(3), 16 + LEAF);
+        ledger.gone(id(1));
+        let watched = ledger.watched();
+        assert_eq!((watched.touched, watched.names), ([id(1), id(3)].into(), false));
+        // What may have had others below it.
+        ledger.watch();
+        ledger.gone(id(2));
+        assert!(ledger.watched().names);
+        ledger.watch();
+        ledger.names_changed();
+        assert!(ledger.watched().names);
+        assert!(!ledger.watched().names);
     }
 
     proptest! {

@@ -104,11 +104,13 @@ impl Outlet {
         self.queue.pop()
     }
 
-    /// Sends what waits; whether anybody listens.
+    /// Sends what waits; whether anybody listens. Cancelling it loses nothing: a report is taken once there is room for it. The
+    /// ledger has it as told, so that no comparison would ever find it.
     pub(super) async fn drain(&mut self) -> bool {
-        while let Some(report) = self.queue.pop() {
-            if self.out.send(report).await.is_err() {
-                return false;
+        while !self.queue.is_empty() {
+            let Ok(permit) = self.out.reserve().await else { return false };
+            if let Some(report) = self.queue.pop() {
+                permit.send(report);
             }
         }
         !self.out.is_closed()
@@ -147,6 +149,9 @@ impl Outlet {
         let Found { id, dn, attributes, version, has_below } = entry;
         let is_leaf = has_below != Some(true) && LEAVES.iter().any(|class| attributes.has_class(class));
         self.ledger.told(id, version.marked(clock::settled_s(self.clocks_s)) | if is_leaf { LEAF } else { 0 });
+        if !is_leaf && has_below != Some(false) {
+            self.ledger.names_changed();
+        }
         match dn {
             Ok(dn) => {
                 self.faults.good(id);
@@ -215,5 +220,31 @@ impl Outlet {
         if let Some(faults) = self.faults.take() {
             self.tell(Report::Faults(faults));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn a_pause_that_ends_loses_no_report() {
+        let (out, mut reports) = mpsc::channel(1);
+        let mut outlet = Outlet::new(&LdapOptions::new("ldap://h/dc=x".parse().unwrap()), None, out, false);
+        for entries in 0..3 {
+            outlet.tell(Report::Progress { entries });
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        for expect in 0..3 {
+            // There is room for one; dropped while it waits to send the next.
+            let heard = pin!(outlet.drain()).poll(&mut context);
+            assert_eq!(heard.is_pending(), expect < 2);
+            assert!(matches!(reports.try_recv(), Ok(Report::Progress { entries }) if entries == expect));
+        }
+        assert_eq!(pin!(outlet.drain()).poll(&mut context), Poll::Ready(true));
     }
 }

@@ -5,7 +5,7 @@
 //!   Idle ──────────► Listing ───────────► Reading ─────────► Settling ──► Idle      nothing differs: Listing ──► Idle
 //! ```
 //!
-//! What differs is read by its id, and told. What is missing then is told as a refresh that names all the others: it passes the
+//! What differs is read by its id, and told; once more if something that may stand above it was told meanwhile. What is missing then is told as a refresh that names all the others: it passes the
 //! guards against mass deletion as every list does. When too much differs, all is read again.
 
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::decode::Found;
 use super::failure::LdapFailure;
-use super::ledger::Differences;
+use super::ledger::{Differences, Watched};
 use super::listing::{Listed, Listing};
 use super::outlet::{Lost, Outlet};
 use super::refresh::make_room;
@@ -30,6 +30,9 @@ use crate::model::ObjectId;
 const READ_MAX: usize = 20_000;
 /// Entries that are read at a time, and so held in memory.
 const READ_BATCH: usize = 500;
+
+/// So often is a batch read again because names changed meanwhile; then all is read.
+const READ_AGAIN_MAX: u32 = 8;
 
 /// How long what was read waits at most.
 const SETTLING_MAX: Duration = Duration::from_secs(1);
@@ -64,6 +67,8 @@ pub(super) struct Reading {
     rest: Vec<ObjectId>,
     /// Those that were looked for, and are not there.
     gone: HashSet<ObjectId>,
+    /// How often a batch was read again.
+    again: u32,
 }
 
 /// What happened.
@@ -147,9 +152,20 @@ impl Roll {
             Step::Read(Ok(found), reading) => self.stage = Stage::Settling(Instant::now() + self.settling, found, reading),
             Step::Settled(mut found, mut reading) => {
                 // Told meanwhile: that is newer.
-                let touched = outlet.ledger.watched();
+                let Watched { touched, names } = outlet.ledger.watched();
                 found.retain(|entry| !touched.contains(&entry.id));
                 reading.batch.retain(|id| !touched.contains(id));
+                // What stands above was told meanwhile, perhaps under another name: what was read below the old one would stay there,
+                // since its version is the same.
+                if names && !found.is_empty() {
+                    reading.again += 1;
+                    if reading.again > READ_AGAIN_MAX {
+                        return Err(End::Relist);
+                    }
+                    reading.rest.append(&mut reading.batch);
+                    self.read(reading, handle, outlet);
+                    return Ok(());
+                }
                 let there: HashSet<ObjectId> = found.iter().map(|entry| entry.id).collect();
                 reading.gone.extend(reading.batch.iter().copied().filter(|id| !there.contains(id)));
                 tell(outlet, found).await?;

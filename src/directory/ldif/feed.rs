@@ -74,7 +74,7 @@ pub(in crate::directory) fn read(path: &Path) -> Result<Vec<Event>, LdifError> {
 }
 
 /// Whoever listens; says whether it still does.
-type Tell<'a, T> = &'a mut dyn FnMut(T) -> bool;
+type Tell<'a, T> = &'a mut (dyn FnMut(T) -> bool + Send);
 
 /// Tells the events of a first reading, one by one; the tree holds nothing of them afterwards.
 fn first(tree: &mut Tree, tell: Tell<'_, Event>) -> bool {

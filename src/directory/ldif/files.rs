@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::problem::{LdifError, LdifFault, LdifProblem};
-use super::record::{RECORDS_MAX, Record, parse_telling};
+use super::record::{Progress, RECORDS_MAX, Record, parse_telling};
 
 /// The most that is read, all files together: a million users with photographs left out is a fifth of it.
 const OCTETS_MAX: u64 = 2 << 30;
@@ -74,7 +74,7 @@ pub(super) fn is_ldif(path: &Path) -> bool {
 
 /// Reads and parses all files; the faults of all of them are reported together. `progress` is told now and then how many records
 /// there are so far.
-pub(super) fn read(path: &Path, progress: &mut dyn FnMut(usize)) -> Result<Look, LdifError> {
+pub(super) fn read(path: &Path, progress: Progress<'_>) -> Result<Look, LdifError> {
     let one = |fault| LdifError { faults: vec![fault] };
     let before = stamp(path).map_err(one)?;
     if before.0.iter().map(|(_, length, ..)| length).sum::<u64>() > OCTETS_MAX {

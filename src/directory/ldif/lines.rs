@@ -42,6 +42,11 @@ impl<'a> Lines<'a> {
         Self { source, at: if source.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 }, number: 0 }
     }
 
+    /// The lines of the rest of a file, behind so many others.
+    pub(super) fn behind(rest: &'a [u8], lines: usize) -> Self {
+        Self { source: rest, at: 0, number: lines }
+    }
+
     /// The next line of the file as it stands, without moving on; and where the one after it begins.
     fn peek(&self) -> Option<(&'a [u8], usize)> {
         let rest = self.source.get(self.at..).filter(|rest| !rest.is_empty())?;

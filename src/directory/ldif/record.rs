@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,14 +52,26 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Record>, LdifError> {
 /// A reading tells how far it is after each of so many records: every second or so.
 const PROGRESS_EVERY: usize = 50_000;
 
+/// Files from this size on are read in two halves at once: smaller ones are read in no time.
+const HALVES_FROM: usize = 16 << 20;
+
+/// Is told how far a reading has come, from whichever thread.
+pub(super) type Progress<'p> = &'p mut (dyn FnMut(usize) + Send);
+
 /// As [`parse`]; `progress` is told now and then how many records there are so far.
-pub(super) fn parse_telling(bytes: &[u8], path: &Path, progress: &mut dyn FnMut(usize)) -> Result<Vec<Record>, LdifError> {
+pub(super) fn parse_telling(bytes: &[u8], path: &Path, progress: Progress<'_>) -> Result<Vec<Record>, LdifError> {
+    parse_from(bytes, path, HALVES_FROM, progress)
+}
+
+fn parse_from(bytes: &[u8], path: &Path, halves_from: usize, progress: Progress<'_>) -> Result<Vec<Record>, LdifError> {
     let whole = |problem| Err(LdifError { faults: vec![LdifFault::of_file(path, problem)] });
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
         return whole(LdifProblem::Utf16);
     }
-    let mut parser = Parser {
-        source: bytes,
+    let told = Mutex::new((0, progress));
+    let (first, second) = if bytes.len() < halves_from { (bytes, &[][..]) } else { halves(bytes) };
+    let parser = |source| Parser {
+        source,
         path: path.into(),
         records: Vec::new(),
         faults: Vec::new(),
@@ -69,22 +81,32 @@ pub(super) fn parse_telling(bytes: &[u8], path: &Path, progress: &mut dyn FnMut(
         names: Names::default(),
         read: HashMap::new(),
     };
-    for item in Lines::of(bytes) {
-        let before = parser.records.len();
-        parser.item(&item);
-        if parser.records.len() > before && parser.records.len() % PROGRESS_EVERY == 0 {
-            progress(parser.records.len());
+    let (mut one, mut other) = (parser(first), Parser { state: State::Records, ..parser(second) });
+    std::thread::scope(|scope| {
+        if !second.is_empty() {
+            let lines = first.split(|&b| b == b'\n').count().saturating_sub(1);
+            let (other, told) = (&mut other, &told);
+            scope.spawn(move || other.all(Lines::behind(second, lines), told));
         }
-        if parser.faults.len() >= FAULTS_MAX {
-            parser.faults.push(LdifFault::of_file(path, LdifProblem::More));
-            break;
-        }
-        if parser.records.len() > RECORDS_MAX {
-            return whole(LdifProblem::TooMany(RECORDS_MAX));
-        }
+        one.all(Lines::of(first), &told);
+    });
+    if one.faults.len() < FAULTS_MAX {
+        one.faults.append(&mut other.faults);
     }
-    parser.close();
-    if parser.faults.is_empty() { Ok(parser.records) } else { Err(LdifError { faults: parser.faults }) }
+    one.records.append(&mut other.records);
+    if one.records.len() > RECORDS_MAX {
+        return whole(LdifProblem::TooMany(RECORDS_MAX));
+    }
+    if one.faults.is_empty() { Ok(one.records) } else { Err(LdifError { faults: one.faults }) }
+}
+
+/// What stands before a blank line in the middle, it included, and what stands behind it: no record is in both.
+fn halves(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let middle = bytes.len() / 2;
+    let half = bytes.get(middle..).unwrap_or_default();
+    let is_blank = |at: &usize| matches!(half.get(*at..), Some([b'\n', b'\n', ..] | [b'\n', b'\r', b'\n', ..]));
+    let end = (0..half.len()).find(is_blank).map(|at| at + if half.get(at + 1) == Some(&b'\n') { 2 } else { 3 });
+    end.and_then(|end| bytes.split_at_checked(middle + end)).unwrap_or((bytes, &[]))
 }
 
 struct Parser<'a> {
@@ -124,6 +146,28 @@ struct Draft {
 pub(super) type At = (usize, LdifProblem);
 
 impl Parser<'_> {
+    /// Reads all lines, or as many as can be used.
+    fn all(&mut self, lines: Lines<'_>, told: &Mutex<(usize, Progress<'_>)>) {
+        for item in lines {
+            let before = self.records.len();
+            self.item(&item);
+            if self.records.len() > before && self.records.len().is_multiple_of(PROGRESS_EVERY) {
+                let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                told.0 += PROGRESS_EVERY;
+                let count = told.0;
+                (told.1)(count);
+            }
+            if self.faults.len() >= FAULTS_MAX {
+                self.faults.push(LdifFault::of_file(&self.path, LdifProblem::More));
+                return;
+            }
+            if self.records.len() > RECORDS_MAX {
+                return;
+            }
+        }
+        self.close();
+    }
+
     fn item(&mut self, item: &Item<'_>) {
         match item {
             Item::Blank => {

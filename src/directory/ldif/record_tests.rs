@@ -171,3 +171,22 @@ proptest! {
         }
     }
 }
+
+/// A large file is read in two halves at once: nobody sees a difference, not in the faults either.
+#[test]
+fn in_two_halves() {
+    let record = |n: usize| format!("dn: cn={n},dc=x\nobjectClass: top\ncn: {n}\ndescription: folded\n  line\n");
+    let good: String = (0..20).map(|n| record(n) + "\n").collect();
+    let dos = good.replace('\n', "\r\n");
+    let wrong = good.replace("cn: 3\n", "cn 3\n").replace("cn: 17\n", "cn 17\n");
+    let one = record(1);
+    for text in
+        [good.as_str(), &dos, &wrong, &format!("version: 1\n\n{good}# the end\n"), &one, "", "\n\n\n", &format!("{one}\n\n\n\n{one}")]
+    {
+        let read = |halves_from| parse_from(text.as_bytes(), Path::new("a.ldif"), halves_from, &mut |_| {});
+        let (whole, halves) = (read(usize::MAX), read(0));
+        assert_eq!(format!("{whole:?}"), format!("{halves:?}"), "{text:?}");
+    }
+    let (first, second) = halves(good.as_bytes());
+    assert!(first.ends_with(b"\n\n") && second.starts_with(b"dn: "), "it is two halves");
+}

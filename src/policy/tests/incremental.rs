@@ -14,7 +14,7 @@ use crate::policy::engine::Standing;
 use crate::policy::engine::resolve;
 use crate::policy::personal::Orders;
 use crate::policy::resolve::is_server_list;
-use crate::policy::{Answer, Decision, Engine, Outcome, Resolved, UserChange, Withholding};
+use crate::policy::{Answer, Decision, Engine, Looks, Outcome, Resolved, UserChange, Withholding};
 use crate::store::ChangeSet;
 
 /// Object 0 is the domain, and stays.
@@ -439,9 +439,14 @@ proptest! {
                 let before = wanted.insert((resource, spot), Some(answer.clone())).expect("nobody asked for it");
                 prop_assert!(before.is_none_or(|before| !before.is_same(&answer)), "told twice");
             }
-            // Whose address is gone is told so elsewhere, and begins anew.
+            // Who is gone begins anew; that an address is, is told elsewhere.
             for ((resource, _), held) in &mut wanted {
-                if matches!(resource, Resource::User(aor) if engine.addresses.owner(aor).is_none()) {
+                let is_gone = match resource {
+                    Resource::User(aor) => engine.addresses.owner(aor).is_none(),
+                    Resource::Device(id) => engine.devices.find(id).is_none(),
+                    Resource::LocalNetwork => false,
+                };
+                if is_gone {
                     *held = None;
                 }
             }
@@ -457,6 +462,46 @@ proptest! {
                 prop_assert_eq!(engine.want(resource, *spot).as_ref().map(told), Some(told(&now)), "{:?} at {:?} after {:?}", resource, spot, batch);
                 if let (Resource::User(_), Answer::User(resolved)) = (resource, &now) {
                     obey_at(&directory, resolved, *spot);
+                }
+            }
+        }
+    }
+
+    /// Whom an update does not reach at a place has there what it had: nobody else need be looked at.
+    #[test]
+    fn whom_a_change_does_not_reach_is_where_it_was(batches in prop::collection::vec(prop::collection::vec(op(), 1..5), 1..8)) {
+        let mut directory = Directory::new();
+        let mut engine = Engine::new(directory.world.config.clone()).tracing();
+        engine.load(&directory.world.snapshot());
+        for batch in batches {
+            let mut before = Engine::new(directory.world.config.clone());
+            before.load(&directory.world.snapshot());
+            let changes: Vec<ChangeSet> = batch.iter().filter_map(|op| directory.apply(op)).collect();
+            let snapshot = directory.world.snapshot();
+            engine.update(&snapshot, &changes);
+            let reach = engine.reach().cloned().unwrap_or_default();
+            let mut full = Engine::new(directory.world.config.clone());
+            full.load(&snapshot);
+            let mut looks = <[Looks; 3]>::default();
+            for resource in resources() {
+                let common: Vec<Spot> = spots(&before, &resource).intersection(&spots(&engine, &resource)).copied().collect();
+                for spot in common {
+                    let now = engine.look(&resource, spot, &mut looks[0]);
+                    prop_assert_eq!(now.as_ref().map(told), full.look(&resource, spot, &mut looks[1]).as_ref().map(told), "{:?} at {:?} after {:?}", resource, spot, batch);
+                    let reached = match &resource {
+                        Resource::User(aor) => reach.users().any(|reached| reached == aor),
+                        Resource::Device(id) => reach.devices().any(|reached| reached == id),
+                        Resource::LocalNetwork => true,
+                    };
+                    if reached || reach.covers([spot, spot]) {
+                        continue;
+                    }
+                    let was = before.look(&resource, spot, &mut looks[2]);
+                    let same = match (&was, &now) {
+                        (Some(was), Some(now)) => was.is_same(now),
+                        (was, now) => was.is_none() && now.is_none(),
+                    };
+                    prop_assert!(same, "{:?} at {:?} after {:?}: {:?}", resource, spot, batch, reach);
                 }
             }
         }

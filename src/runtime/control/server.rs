@@ -15,8 +15,10 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{Answer, Command, REQUEST_MAX, Request};
+use super::{Answer, Command, Phone, REQUEST_MAX, Request, SubscribedTo};
+use crate::model::Resource;
 use crate::runtime::live::{Feed, Live, now_ms};
+use crate::subscription::{Endpoint, EndpointState};
 
 /// Clients at once: a few terminals and a monitor.
 const CLIENTS_MAX: usize = 32;
@@ -54,8 +56,9 @@ pub(in crate::runtime) fn listen(path: &Path) -> io::Result<Listening> {
     Ok(Listening { listener, path: path.to_owned() })
 }
 
-/// Answers clients until nobody is left to ask.
-pub(in crate::runtime) async fn serve(listening: Listening, requests: mpsc::Sender<Request>, feed: Feed) {
+/// Answers clients until nobody is left to ask. `directory`: what the daemon serves.
+pub(in crate::runtime) async fn serve(listening: Listening, directory: String, requests: mpsc::Sender<Request>, feed: Feed) {
+    let directory: Arc<str> = directory.into();
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
     loop {
         let stream = match listening.listener.accept().await {
@@ -76,9 +79,9 @@ pub(in crate::runtime) async fn serve(listening: Listening, requests: mpsc::Send
             debug!("too many clients");
             continue;
         };
-        let (requests, feed) = (requests.clone(), feed.clone());
+        let (requests, feed, directory) = (requests.clone(), feed.clone(), Arc::clone(&directory));
         tokio::spawn(async move {
-            if let Err(error) = client(stream, requests, feed).await {
+            if let Err(error) = client(stream, &directory, requests, feed).await {
                 debug!(%error, "a client left");
             }
             drop(place);
@@ -86,7 +89,7 @@ pub(in crate::runtime) async fn serve(listening: Listening, requests: mpsc::Send
     }
 }
 
-async fn client(stream: UnixStream, requests: mpsc::Sender<Request>, feed: Feed) -> io::Result<()> {
+async fn client(stream: UnixStream, directory: &str, requests: mpsc::Sender<Request>, feed: Feed) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input).take(REQUEST_MAX as u64);
     let mut line = String::new();
@@ -98,6 +101,15 @@ async fn client(stream: UnixStream, requests: mpsc::Sender<Request>, feed: Feed)
             let (reply, answer) = oneshot::channel();
             ask(&requests, Request::Holds(reply), answer).await.map_or_else(Answer::Error, Answer::Holds)
         }
+        Ok(Command::Subscribed { from }) => {
+            let (reply, answer) = oneshot::channel();
+            let page = ask(&requests, Request::Subscribed { from, reply }, answer).await;
+            page.map_or_else(Answer::Error, |(endpoints, next)| Answer::Subscribed {
+                directory: directory.to_owned(),
+                phones: endpoints.iter().filter_map(phone).collect(),
+                next,
+            })
+        }
         Ok(Command::Release { id }) => {
             let (reply, answer) = oneshot::channel();
             let released = ask(&requests, Request::Release { id: id.clone(), reply }, answer).await;
@@ -106,6 +118,19 @@ async fn client(stream: UnixStream, requests: mpsc::Sender<Request>, feed: Feed)
         }
     };
     write(&mut output, &serde_json::to_string(&answer).map_err(io::Error::other)?).await
+}
+
+/// What would be told of a change. Nothing is sent to one that does not answer or is leaving.
+fn phone(endpoint: &Endpoint) -> Option<Phone> {
+    if matches!(endpoint.state, EndpointState::Suspended | EndpointState::Ending) {
+        return None;
+    }
+    let to = match &endpoint.resource {
+        Resource::User(aor) => SubscribedTo::User(aor.as_str().to_owned()),
+        Resource::LocalNetwork => SubscribedTo::LocalNetwork,
+        Resource::Device(id) => SubscribedTo::Device(id.to_string()),
+    };
+    Some(Phone { to, address: endpoint.path.remote.ip() })
 }
 
 async fn ask<T>(requests: &mpsc::Sender<Request>, request: Request, answer: oneshot::Receiver<T>) -> Result<T, String> {

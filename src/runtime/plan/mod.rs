@@ -3,8 +3,12 @@
 //! The directory is read once; the change is applied to the model of it that the daemon has too; and what comes out goes the daemon's way: the
 //! same engine, the same guard, the same renderer.
 
+mod at;
 mod model;
+mod places;
 mod show;
+mod subscribed;
+mod written;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,6 +18,11 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use self::at::{Looking, Who};
+use self::places::Places;
+use self::show::Told;
+use self::subscribed::Subscribed;
+use self::written::Written;
 use super::live::now_ms;
 use super::publishing::empty;
 use super::serve::{resolve_sample, sweep_guard};
@@ -23,10 +32,10 @@ use crate::config::{Config, Flags};
 use crate::directory::ldif::{ChangeRecord, LdifFault, RecordChange, parse_changes};
 use crate::directory::{ATTRIBUTES, Source};
 use crate::document::{Change, Document, Profile, Renderer, changes};
-use crate::model::{Aor, Dn, Fault, Kind, ObjectId, Timestamp};
+use crate::model::{Dn, Fault, ObjectId, Resource, Timestamp};
 use crate::policy::value::Value;
 use crate::policy::{Engine, Guard, Outcome, Resolved, UserChange};
-use crate::store::{Change as StoreChange, ChangeSet, Snapshot, Store};
+use crate::store::{ChangeSet, Snapshot, Store};
 
 /// Exit code for "something would change, or be held".
 const WOULD_CHANGE: u8 = 2;
@@ -52,10 +61,21 @@ pub enum What {
     File(PathBuf),
 }
 
-/// What would become of a user.
+/// What is to be told of a prediction, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling<'a> {
+    /// Write each document that would be pushed into this folder.
+    pub documents: Option<&'a Path>,
+    /// Tell only of what phones subscribe to now; the daemon knows.
+    pub subscribed: bool,
+    /// As JSON.
+    pub json: bool,
+}
+
+/// What would become of a user, a device or a local network.
 #[derive(Debug)]
 struct Predicted {
-    aor: Aor,
+    resource: Resource,
     /// The entry's name after the change; before, where it goes.
     dn: Dn,
     effect: Effect,
@@ -66,10 +86,18 @@ struct Predicted {
     depends_on_id: bool,
     /// Whether the guard would hold it.
     is_held: bool,
+    /// How many phones subscribe to it now and would be told, if a daemon says so.
+    phones: Option<usize>,
+}
+
+impl Predicted {
+    const fn plain(resource: Resource, dn: Dn, effect: Effect) -> Self {
+        Self { resource, dn, effect, changes: Vec::new(), document: None, depends_on_id: false, is_held: false, phones: None }
+    }
 }
 
 /// What kind of news it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Effect {
     New,
     Changed,
@@ -84,25 +112,27 @@ struct Plan {
     records: usize,
     objects: usize,
     examined: usize,
-    users: Vec<Predicted>,
+    /// Users where no site or subnet makes a difference; what that comes to is found out for one after the other.
+    users: Vec<UserChange>,
+    /// The entries whose ids are only made up.
+    new: BTreeSet<ObjectId>,
     /// Why deletions would be held, where a canary is among them.
     quarantine: Option<String>,
     /// How many users' losses would be held.
     held: usize,
     /// How many may lose something at once.
     limit: usize,
-    /// Whether phones at sites and subnets may be told something of which nothing is said here.
-    concerns_places: bool,
 }
 
 /// Predicts, and says what. Exit code 2 when something would change or be held, else 0.
 ///
 /// # Errors
-/// The configuration or the change has faults, the directory cannot be read, or would refuse the change.
-pub fn run(flags: &Flags, what: &What, documents: Option<&Path>, json: bool) -> Result<ExitCode, Failed> {
+/// The configuration or the change has faults, the directory cannot be read, or would refuse the change; or no daemon says who subscribes.
+pub fn run(flags: &Flags, what: &What, telling: Telling<'_>) -> Result<ExitCode, Failed> {
     let (config, _) = configuration(flags)?;
     let source = resolve_sample(&config)?;
     let records = records(what)?;
+    let phones = subscribed::ask(&config, &source, telling.subscribed)?;
     let snapshot = match &flags.state {
         Some(dir) => {
             StateFile::peek(dir, &source.to_string())
@@ -113,16 +143,47 @@ pub fn run(flags: &Flags, what: &What, documents: Option<&Path>, json: bool) -> 
         }
         None => tokio_runtime()?.block_on(explain::read(&source))?.snapshot,
     };
-    let plan = predict(&config, &source, &snapshot, records, matches!(what, What::Delete { .. }))?;
-    if let Some(dir) = documents {
-        write_documents(dir, &plan).with_context(|| format!("write the documents to {}", dir.display())).map_err(Failed::Other)?;
+    let (mut plan, mut looking, after) = predict(&config, &source, &snapshot, records, matches!(what, What::Delete { .. }))?;
+    let places = Places::of(looking.engines.each_ref().map(|engine| Arc::clone(engine.network())), [&snapshot, &after]);
+    let subscribed = phones.map(|phones| Subscribed::of(&phones, &places));
+    let who = Who { subscribed: subscribed.as_ref(), only: telling.subscribed };
+    let written = telling.documents.map(Written::begin).transpose()?;
+    let mut told = Told::begin(&plan, subscribed.is_some(), telling.json)?;
+    for change in std::mem::take(&mut plan.users) {
+        let Some(mut predicted) = looking.user(&change, [&snapshot, &after], &plan.new) else { continue };
+        predicted.phones = subscribed.as_ref().map(|subscribed| concerned(&predicted, subscribed));
+        if who.only && predicted.phones == Some(0) {
+            continue;
+        }
+        let file = written.as_ref().map(|written| written.user(&predicted)).transpose()?.flatten();
+        told.user(&predicted, file.as_deref())?;
     }
-    super::answer(&if json { show::json(&plan) } else { show::text(&plan) })?;
-    Ok(if plan.users.is_empty() && plan.quarantine.is_none() && !plan.concerns_places {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(WOULD_CHANGE)
-    })
+    told.end_users()?;
+    for predicted in looking.comings(&who) {
+        told.coming(&predicted)?;
+    }
+    told.end_comings()?;
+    for (index, place) in places.all.iter().enumerate() {
+        let number = index + 1;
+        let mut networks = 0;
+        looking.at(place, &who, |predicted| {
+            networks += usize::from(predicted.resource == Resource::LocalNetwork);
+            let again = if predicted.resource == Resource::LocalNetwork { networks } else { 1 };
+            let file = written.as_ref().map(|written| written.at(number, again, &predicted)).transpose()?.flatten();
+            told.at(number, place, &predicted, file.as_deref())
+        })?;
+        told.end_place(place)?;
+    }
+    let is_news = told.end(&plan)?;
+    Ok(if !is_news && plan.quarantine.is_none() { ExitCode::SUCCESS } else { ExitCode::from(WOULD_CHANGE) })
+}
+
+/// How many phones hear of what becomes of a user where no site or subnet makes a difference. A farewell is for all of them.
+fn concerned(user: &Predicted, subscribed: &Subscribed) -> usize {
+    match user.effect {
+        Effect::Gone | Effect::Withheld => subscribed.anywhere(&user.resource),
+        Effect::New | Effect::Changed | Effect::Disabled => subscribed.at(&user.resource, [None, None]),
+    }
 }
 
 /// The change records of what is to be predicted.
@@ -147,10 +208,16 @@ fn records(what: &What) -> Result<Vec<ChangeRecord>, Failed> {
     }
 }
 
-fn predict(config: &Config, source: &Source, before: &Snapshot, records: Vec<ChangeRecord>, with_below: bool) -> Result<Plan, Failed> {
+fn predict(
+    config: &Config,
+    source: &Source,
+    before: &Snapshot,
+    records: Vec<ChangeRecord>,
+    with_below: bool,
+) -> Result<(Plan, Looking, Snapshot), Failed> {
     let refused = |fault: Box<Fault>| Failed::Faults(vec![*fault]);
-    let mut engine = Engine::new(config.policy.clone());
-    engine.load(before);
+    let mut engine = Engine::new(config.policy.clone()).tracing();
+    drop(engine.load_by_parts(before));
     let published = engine.published();
     let mut all = Vec::new();
     for record in records {
@@ -177,68 +244,54 @@ fn predict(config: &Config, source: &Source, before: &Snapshot, records: Vec<Cha
         sets.extend(applied.changes);
     }
     let after = store.snapshot();
-    let network = Arc::clone(engine.network());
     let outcome = engine.update(&after, &sets);
-    let concerns_places = network != *engine.network() || sets.iter().flat_map(|set| &set.changes).any(is_of_places);
     let mut guard = Guard::new(config.guards.users);
     let Outcome { users, examined, .. } = outcome;
     guard.judge(Instant::now(), users.clone(), || published);
-    let mut renderer = Renderer::new();
-    let of = |change: &UserChange| predicted(&mut renderer, change, [before, &after], &new, &guard);
-    let users: Vec<Predicted> = users.iter().filter_map(of).collect();
-    Ok(Plan {
+    let plan = Plan {
         records: all.len(),
         objects: sets.iter().map(|set| set.changes.len()).sum(),
         examined,
         users,
+        new,
         quarantine: store.quarantine().map(|held| format!("{} objects: {}", held.objects.len(), held.why)),
         held: guard.held(),
         limit: guard.limit(published),
-        concerns_places,
-    })
+    };
+    let held = guard.detained().filter(|(_, detained)| detained.is_held).map(|(aor, _)| aor.clone()).collect();
+    let mut engine_before = Engine::new(config.policy.clone());
+    drop(engine_before.load_by_parts(before));
+    Ok((plan, Looking::new([engine_before, engine], Renderer::new(), held), after))
 }
 
-fn predicted(
-    renderer: &mut Renderer,
-    change: &UserChange,
-    [before, after]: [&Snapshot; 2],
-    new: &BTreeSet<ObjectId>,
-    guard: &Guard,
-) -> Option<Predicted> {
-    let aor = change.aor()?.clone();
-    let dn = after.dn(change.user()).or_else(|| before.dn(change.user())).unwrap_or_default();
-    let last = change.before().map(|last| Profile::from(&**last));
-    let nothing = Profile::new(aor.clone(), []);
-    let (effect, document, now) = match change {
-        UserChange::Resolved { now, before } => {
-            let document = renderer.profile(now);
-            if before.as_ref().is_some_and(|before| renderer.profile(before).etag == document.etag) {
-                return None;
+impl Looking {
+    /// What becomes of a user where no site or subnet makes a difference.
+    fn user(&mut self, change: &UserChange, [before, after]: [&Snapshot; 2], new: &BTreeSet<ObjectId>) -> Option<Predicted> {
+        let renderer = &mut self.renderer;
+        let aor = change.aor()?.clone();
+        let dn = after.dn(change.user()).or_else(|| before.dn(change.user())).unwrap_or_default();
+        let last = change.before().map(|last| Profile::from(&**last));
+        let nothing = Profile::new(aor.clone(), []);
+        let (effect, document, now) = match change {
+            UserChange::Resolved { now, before } => {
+                let document = renderer.profile(now);
+                if before.as_ref().is_some_and(|before| renderer.profile(before).etag == document.etag) {
+                    return None;
+                }
+                (if before.is_some() { Effect::Changed } else { Effect::New }, Some(document), Some(Profile::from(&**now)))
             }
-            (if before.is_some() { Effect::Changed } else { Effect::New }, Some(document), Some(Profile::from(&**now)))
-        }
-        UserChange::Gone { .. } => (Effect::Gone, Some(empty(renderer, &aor)), None),
-        UserChange::Disabled { .. } => (Effect::Disabled, Some(empty(renderer, &aor)), None),
-        UserChange::Withheld { .. } => (Effect::Withheld, None, None),
-    };
-    let changes = match (effect, &now) {
-        (Effect::Withheld, _) => Vec::new(),
-        (_, now) => changes(last.as_ref().unwrap_or(&nothing), now.as_ref().unwrap_or(&nothing)),
-    };
-    let is_spread = |now: &Resolved| now.iter().any(|(_, decision)| shares_a_priority(&decision.values));
-    let depends_on_id = matches!(change, UserChange::Resolved { now, .. } if new.contains(&now.user) && is_spread(now));
-    let is_held = guard.detained().any(|(held, detained)| *held == aor && detained.is_held);
-    Some(Predicted { aor, dn, effect, changes, document, depends_on_id, is_held })
-}
-
-/// Whether a change is of a site or subnet itself.
-fn is_of_places(change: &StoreChange) -> bool {
-    match change {
-        StoreChange::Added(object)
-        | StoreChange::Removed { object, .. }
-        | StoreChange::Modified { after: object, .. }
-        | StoreChange::Moved { after: object, .. } => matches!(object.kind, Kind::Site | Kind::Subnet),
-        StoreChange::Members { .. } => false,
+            UserChange::Gone { .. } => (Effect::Gone, Some(empty(renderer, &aor)), None),
+            UserChange::Disabled { .. } => (Effect::Disabled, Some(empty(renderer, &aor)), None),
+            UserChange::Withheld { .. } => (Effect::Withheld, None, None),
+        };
+        let changes = match (effect, &now) {
+            (Effect::Withheld, _) => Vec::new(),
+            (_, now) => changes(last.as_ref().unwrap_or(&nothing), now.as_ref().unwrap_or(&nothing)),
+        };
+        let is_spread = |now: &Resolved| now.iter().any(|(_, decision)| shares_a_priority(&decision.values));
+        let depends_on_id = matches!(change, UserChange::Resolved { now, .. } if new.contains(&now.user) && is_spread(now));
+        let is_held = self.held.contains(&aor);
+        Some(Predicted { changes, document, depends_on_id, is_held, ..Predicted::plain(Resource::User(aor), dn, effect) })
     }
 }
 
@@ -246,29 +299,4 @@ fn is_of_places(change: &StoreChange) -> bool {
 fn shares_a_priority(values: &[Value]) -> bool {
     let mut seen = BTreeSet::new();
     values.iter().any(|value| matches!(value, Value::Server(server) if !seen.insert(server.priority)))
-}
-
-/// Writes each document that would be pushed, its exact octets, into a folder: `user@domain.xml`.
-fn write_documents(dir: &Path, plan: &Plan) -> std::io::Result<()> {
-    std::fs::create_dir_all(dir)?;
-    for user in &plan.users {
-        let Some(document) = &user.document else { continue };
-        // The key is a file's name but for a slash, which an address may hold.
-        let name = user.aor.key().replace('%', "%25").replace('/', "%2F");
-        std::fs::write(dir.join(format!("{name}.xml")), &document.body)?;
-    }
-    Ok(())
-}
-
-/// How many users of each loss, for the summary.
-fn losses(plan: &Plan) -> Vec<(&'static str, usize)> {
-    let count = |effect| plan.users.iter().filter(|user| user.effect == effect).count();
-    let all = [
-        ("would get their first profile", count(Effect::New)),
-        ("would get another profile", count(Effect::Changed)),
-        ("would get an empty profile and the end of their subscriptions", count(Effect::Gone)),
-        ("would get an empty profile", count(Effect::Disabled)),
-        ("would be withheld and keep what they have", count(Effect::Withheld)),
-    ];
-    all.into_iter().filter(|(_, count)| *count > 0).collect()
 }

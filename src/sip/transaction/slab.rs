@@ -73,9 +73,9 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Everything held, by index.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        (0u32..).zip(&self.slots).filter_map(|(index, slot)| match slot {
+    /// Everything held from an index on, by index.
+    pub(crate) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
+        (from..).zip(self.slots.iter().skip(from as usize)).filter_map(|(index, slot)| match slot {
             Slot::Taken(value) => Some((index, value)),
             Slot::Free { .. } => None,
         })
@@ -93,6 +93,7 @@ mod tests {
         assert_eq!((slab.remove(1), slab.remove(1), slab.remove(0), slab.remove(9)), (Some('b'), None, Some('a'), None));
         assert_eq!((slab.len(), slab.get(1), slab.get(2)), (1, None, Some(&'c')));
         assert_eq!((slab.insert('d'), slab.insert('e'), slab.insert('f')), (Some(0), Some(1), Some(3)));
-        assert_eq!(slab.iter().collect::<Vec<_>>(), [(0, &'d'), (1, &'e'), (2, &'c'), (3, &'f')]);
+        assert_eq!(slab.iter_from(0).collect::<Vec<_>>(), [(0, &'d'), (1, &'e'), (2, &'c'), (3, &'f')]);
+        assert_eq!((slab.iter_from(2).next(), slab.iter_from(9).next()), (Some((2, &'c')), None));
     }
 }

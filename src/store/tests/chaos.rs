@@ -117,7 +117,8 @@ proptest! {
             for (member, folded) in members {
                 // Some are not there, and some are there in two spellings.
                 let member = names.get(*member).map_or("uid=gone,dc=b,dc=a", String::as_str);
-                line += &format!("|member={}", if *folded { member.to_uppercase() } else { member.to_owned() });
+                line.push_str("|member=");
+                line.push_str(&if *folded { member.to_uppercase() } else { member.to_owned() });
             }
             list.push(entry(&line));
         }

@@ -313,3 +313,17 @@ fn a_device_is_known_by_its_address_or_its_instance() {
     assert_eq!(sent.len(), 3, "those that asked for the MAC address");
     assert!(sent.iter().all(|sent| sent.field("Subscription-State") == Some("terminated;reason=noresource")));
 }
+
+#[test]
+fn a_phone_somewhere_answers_for_its_change_too() {
+    let mut bench = Bench::placed();
+    bench.ask(&Ask::subscribe());
+    let notify = bench.publish_at(&anna(), 1, "berlin");
+    bench.accept(notify);
+    bench.notifier.waves().begin(bench.now, 1);
+    let notify = bench.publish_at(&anna(), 1, "berlin 2");
+    bench.notifier.waves().end();
+    assert_eq!(bench.accept(notify), "berlin 2");
+    let (over, going) = bench.notifier.waves().news(bench.now, true);
+    assert_eq!(over.iter().map(|wave| (wave.phones, wave.sent, wave.answered)).collect::<Vec<_>>(), [(1, 1, 1)], "{going:?}");
+}

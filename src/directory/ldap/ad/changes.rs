@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::pages::Item;
-use super::record::Record;
+use super::record::{Record, guid_filter};
 use super::scope::{gone, highest};
 use super::{Ad, End, LdapFailure, controls};
 use crate::directory::Event;
@@ -13,6 +13,9 @@ use tokio::time::Instant;
 
 /// So many changes are told as a refresh without being gathered first.
 const GATHERED_MAX: usize = 1_000;
+
+/// How many entries are asked for in one search.
+const ASKED_MAX: usize = 100;
 
 /// How often to look again when containers get other names while they are read, or there is more than one answer holds.
 const ROUNDS: usize = 20;
@@ -26,6 +29,8 @@ pub(super) struct Gathered {
     open: bool,
     /// Whether a list has been read before them, by the names of its time.
     listed: bool,
+    /// Groups that were read: they name their members by the names of that time.
+    groups: BTreeSet<ObjectId>,
 }
 
 /// What a round brought, beside the changes.
@@ -37,6 +42,8 @@ pub(super) struct Round {
     entered: Vec<Dn>,
     /// Whether an entry's access rules were changed.
     access: bool,
+    /// Whether any entry got another name while this was read.
+    renames: bool,
     /// Whether it came in several pages.
     pub(super) pieces: bool,
 }
@@ -95,9 +102,12 @@ impl Ad<'_> {
                 return Ok(false);
             }
             let read_since = if std::mem::replace(&mut listed, true) { before } else { now };
-            let Round { renamed, entered, access, pieces } = self.round(before, read_since, gathered).await?;
+            let Round { renamed, entered, access, renames, pieces } = self.round(before, read_since, gathered).await?;
             for dn in entered.iter().chain(&renamed) {
                 self.look_below(dn, gathered).await?;
+            }
+            if renames {
+                self.read_groups(gathered).await?;
             }
             self.usn = now;
             if access {
@@ -105,7 +115,7 @@ impl Ad<'_> {
                 self.schedule.relist = self.schedule.relist.min(Instant::now() + self.options.timers.relist_soon());
             }
             // One answer is of one moment, names and all. Whatever was read in several is read behind by another round.
-            if !pieces && renamed.is_empty() && entered.is_empty() {
+            if !pieces && !renames && renamed.is_empty() && entered.is_empty() {
                 break;
             }
         }
@@ -172,6 +182,7 @@ impl Ad<'_> {
             return Err(gone(&base, "it was renamed, moved or deleted"));
         }
         let Ok(dn) = &record.dn else { return Ok(()) };
+        round.renames |= record.usn > read_since && record.may_have_moved_since(read_since);
         if record.deleted || !record.may_hold() {
             return Ok(());
         }
@@ -206,6 +217,22 @@ impl Ad<'_> {
         }
     }
 
+    /// Reads the groups again: what they call their members by may have been another's name, or nobody's, in between.
+    async fn read_groups(&mut self, gathered: &mut Gathered) -> Result<(), End> {
+        let groups: Vec<ObjectId> = gathered.groups.iter().copied().collect();
+        let Some(context) = self.scope.contexts.first().map(|context| context.dn.clone()) else { return Ok(()) };
+        for some in groups.chunks(ASKED_MAX) {
+            let filter: String = some.iter().map(|id| guid_filter(*id)).collect();
+            let mut pages = self.pages(self.query("the search for groups", &context, format!("(|{filter})")));
+            while let Some(item) = pages.next(&mut self.wire).await? {
+                if let Item::Record(record) = item {
+                    self.take(*record, gathered).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a change.
     pub(super) async fn take(&mut self, record: Record, gathered: &mut Gathered) -> Result<(), End> {
         let id = record.id;
@@ -234,6 +261,9 @@ impl Ad<'_> {
                 return Ok(());
             }
             gathered.gone.remove(&id);
+            if record.attributes.has_class("group") {
+                gathered.groups.insert(id);
+            }
             gathered.there.insert(id, record);
         }
         if gathered.there.len() + gathered.gone.len() > GATHERED_MAX {
@@ -275,8 +305,8 @@ impl Gathered {
     }
 
     /// Within a refresh that has begun, behind a list.
-    pub(super) fn within() -> Self {
-        Self { open: true, listed: true, ..Self::default() }
+    pub(super) fn within(groups: BTreeSet<ObjectId>) -> Self {
+        Self { open: true, listed: true, groups, ..Self::default() }
     }
 }
 

@@ -20,6 +20,7 @@ impl Ad<'_> {
         self.usn = highest(&mut self.wire, self.options.timers.ping_timeout).await?;
         self.begin_dirsync().await?;
         self.witnesses.clear();
+        self.groups.clear();
         self.known = Some(HashMap::new());
         self.outlet.begin(true);
         let mut entries = 0;
@@ -50,7 +51,7 @@ impl Ad<'_> {
         for id in self.outlet.ahead.there() {
             self.tell(Event::InitKeep(id)).await?;
         }
-        let mut gathered = Gathered::within();
+        let mut gathered = Gathered::within(std::mem::take(&mut self.groups));
         if !self.settle(&mut gathered).await? {
             return Err(LdapFailure::Closed(": the domain controller went back to an older state".to_owned()).into());
         }
@@ -100,6 +101,9 @@ impl Ad<'_> {
             self.outlet.faults.bad_name(id, text, why);
             // It is there: it must not be swept.
             return self.tell(Event::InitKeep(id)).await;
+        }
+        if record.attributes.has_class("group") {
+            self.groups.insert(id);
         }
         match record.into_entry() {
             Some(entry) => self.tell(Event::InitApply(entry)).await,

@@ -23,7 +23,7 @@ mod record;
 mod scope;
 mod wake;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use ldap3::Scope as Depth;
@@ -87,6 +87,8 @@ struct Ad<'s> {
     whole: bool,
     /// What is there, each with its count when it was told; nothing until a whole list was read by this connection.
     known: Option<HashMap<ObjectId, u64>>,
+    /// Groups of the list that is being read.
+    groups: BTreeSet<ObjectId>,
     schedule: Schedule,
 }
 
@@ -132,6 +134,7 @@ impl<'s> Ad<'s> {
             witnesses: Witnesses::default(),
             whole: false,
             known: None,
+            groups: BTreeSet::new(),
             schedule,
         })
     }

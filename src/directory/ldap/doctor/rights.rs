@@ -6,7 +6,7 @@ use ldap3::controls::RawControl;
 use super::Patient;
 use crate::directory::examine::Examined;
 use crate::directory::ldap::changelog;
-use crate::directory::ldap::connect::Asking;
+use crate::directory::ldap::connect::{self, Asking};
 use crate::directory::ldap::dialect::Dialect;
 use crate::directory::ldap::failure::{LdapFailure, answer};
 use crate::directory::ldap::syncrepl::complete;
@@ -19,6 +19,9 @@ const LIST_MAX: usize = 20_000;
 
 /// MS-ADTS §3.1.1.3.4.1.14: show deleted objects.
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
+/// RFC 4533 §2.2: content synchronization, and its value for a list that ends.
+const SYNC_REQUEST: &str = "1.3.6.1.4.1.4203.1.9.1.1";
+const REFRESH_ONLY: [u8; 5] = [0x30, 3, 0x0a, 1, 1];
 /// RFC 2696: pages.
 const PAGES: &str = "1.2.840.113556.1.4.319";
 
@@ -46,7 +49,10 @@ impl Patient<'_> {
         self.groups(found, &base).await?;
         match self.dialect {
             Dialect::ActiveDirectory | Dialect::DirSync => self.active_directory(found).await,
-            Dialect::Syncrepl389 => self.changelog(found).await,
+            Dialect::Syncrepl389 => {
+                self.synchronization(found, &base).await?;
+                self.changelog(found).await
+            }
             Dialect::Changelog389 => self.records(found).await,
             Dialect::Syncrepl => self.context_csn(found).await,
             Dialect::PersistentSearch | Dialect::Poll => Ok(()),
@@ -154,6 +160,21 @@ impl Patient<'_> {
             found.warn("read", format!("{deleted} cannot be read: {what} is seen only when everything is listed again"), remedy);
         }
         Ok(())
+    }
+
+    /// 389 Directory Server gives the control to those who have logged in, and to whom its access rules say: a read of the base by it.
+    async fn synchronization(&mut self, found: &mut Examined, base: &str) -> Result<(), LdapFailure> {
+        let asking =
+            Asking { attributes: &["1.1"], controls: vec![control(SYNC_REQUEST, Some(REFRESH_ONLY.to_vec()))], ..Asking::default() };
+        let limit = self.options.timers.connect;
+        match connect::search_with(&mut self.wire, limit, "a search", (base, Scope::Base, "(objectClass=*)"), asking).await {
+            Err(failure @ LdapFailure::Search { code: 50, .. }) => {
+                let remedy = "log in (directory.bind_dn), and let the account use the control: the aci of oid=1.3.6.1.4.1.4203.1.9.1.1,cn=features,cn=config";
+                found.fail("read", format!("content synchronization is not for this account: {}", failure.what()), remedy);
+                Ok(())
+            }
+            found => found.map(|_| ()),
+        }
     }
 
     async fn changelog(&mut self, found: &mut Examined) -> Result<(), LdapFailure> {

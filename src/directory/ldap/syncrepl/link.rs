@@ -129,12 +129,12 @@ impl Link {
         self.resumed_from = None;
     }
 
-    /// An ordinary search of everything: at a limit it fails, and says why. Another failure proves nothing.
+    /// An ordinary search of everything: at a limit, or without the base, it fails, and says why. Another failure proves nothing.
     pub(super) async fn find_a_limit(&mut self, limit: Duration) -> Result<(), LdapFailure> {
         let base = self.base.to_string();
         let found = search(&mut self.wire, limit, "the search for a limit", (&base, Scope::Subtree, "(objectClass=*)"), 0, &["1.1"]).await;
         match found {
-            Err(failure @ LdapFailure::Search { code: 3 | 4 | 11, .. }) => Err(failure),
+            Err(failure @ LdapFailure::Search { code: 3 | 4 | 11 | 32, .. }) => Err(failure),
             _ => Ok(()),
         }
     }

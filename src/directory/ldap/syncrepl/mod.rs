@@ -125,7 +125,7 @@ impl Syncrepl<'_> {
         }
     }
 
-    /// 389 Directory Server stops at a size limit without a word. An ordinary search says so at once.
+    /// 389 Directory Server stops at a size limit without a word, and says none of a base that is not there. An ordinary search does.
     async fn look_into_a_pause(&self, link: &mut Link) -> Result<(), LdapFailure> {
         if link.flavour == Flavour::Ds389 && !link.looked_into {
             link.looked_into = true;
