@@ -57,7 +57,7 @@ fn the_page_for_389_directory_server() {
     // The other dialect lacks a right, until its block was run.
     page.configure("dialect = \"389ds-changelog\"");
     let said = page.ask(&["doctor"]).1;
-    assert!(said.contains("failed   read     the changelog `cn=changelog` cannot be followed: "), "{said}");
+    assert!(said.contains("FAILED   read     the changelog `cn=changelog` cannot be followed: "), "{said}");
     page.run(records);
     let said = page.run(doctor);
     assert!(said.contains("0 failed, 0 warnings, "), "{said}");
