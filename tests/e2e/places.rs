@@ -290,9 +290,9 @@ fn commands(slapd: &Slapd, daemon: &Daemon) {
     assert_eq!(explained["place"]["prefix"], "127.0.3.0/24", "{explained}");
     assert_eq!(explained["place"]["site"]["dn"], format!("cn=Rome,{NETWORK}"), "{explained}");
     assert_eq!(explained["settings"][0]["values"][0]["value"], "10 0 stun:rome.corp.example", "{explained}");
-    // What is predicted is what phones elsewhere would get, and that is said.
+    // A farewell is for all phones of a user, wherever they are: no place has another.
     let planned = json(&ask(&["plan", "delete", "uid=ben,ou=People,dc=corp,dc=example", "--directory", &url, "--json"]));
-    assert_eq!((&planned["users"][0]["effect"], &planned["places"]), (&"gone".into(), &true.into()), "{planned}");
+    assert_eq!((&planned["users"][0]["effect"], &planned["places"]), (&"gone".into(), &serde_json::json!([])), "{planned}");
     let checked = json(&ask(&["check", "--directory", &url, "--json"]));
     let codes: BTreeSet<&str> = checked["faults"].as_array().unwrap().iter().filter_map(|fault| fault["code"].as_str()).collect();
     assert!(codes.contains("network.site"), "{checked}");
