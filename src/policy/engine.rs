@@ -130,7 +130,7 @@ pub(super) struct Round {
 }
 
 /// So many settings are at hand in a round, at some hundred octets each; the others are made again when they are asked for.
-pub(super) const AT_HAND_MAX: usize = 32_768;
+pub(super) const AT_HAND_MAX: usize = 131_072;
 
 impl Engine {
     /// An engine that knows no directory yet.
@@ -476,8 +476,8 @@ impl Engine {
     }
 }
 
-/// So many at once.
-const PART: usize = AT_HAND_MAX;
+/// So many at once: some ten megabytes of settings.
+const PART: usize = 32_768;
 
 /// A user's settings, made of what is known now.
 pub(super) fn resolve(engine: &Engine, id: ObjectId, orders: &mut Orders) -> Option<Arc<Resolved>> {
