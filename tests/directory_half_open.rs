@@ -6,6 +6,7 @@ mod common {
     pub(crate) mod ds389;
     pub(crate) mod mirror;
     pub(crate) mod namespace;
+    pub(crate) mod samba;
     pub(crate) mod slapd;
     pub(crate) mod watcher;
 }
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use common::ds389::{self, Ds389};
 use common::mirror::Mirror;
 use common::namespace::Namespace;
+use common::samba::Samba;
 use common::slapd::{self, Setup};
 use dialcast::directory::{Bind, Dialect, LdapOptions, Source};
 use dialcast::model::Secret;
@@ -24,8 +26,12 @@ use dialcast::model::Secret;
 const UNIT: &str = "ou=a,dc=corp,dc=example";
 
 fn source(address: SocketAddr, dialect: Option<Dialect>) -> Source {
+    source_as(("cn=reader,dc=corp,dc=example", "secret12"), address, dialect)
+}
+
+fn source_as((account, password): (&str, &str), address: SocketAddr, dialect: Option<Dialect>) -> Source {
     let mut options = LdapOptions::new(format!("ldap://{address}/dc=corp,dc=example").parse().unwrap());
-    options.bind = Bind::Simple { dn: "cn=reader,dc=corp,dc=example".to_owned(), password: Secret::new("secret12") };
+    options.bind = Bind::Simple { dn: account.to_owned(), password: Secret::new(password) };
     options.tls.allow_cleartext_password = true;
     options.dialect = dialect;
     options.attributes.push("description".to_owned());
@@ -45,9 +51,9 @@ fn unit() -> String {
 }
 
 /// Packets are dropped, changes are made, packets pass again.
-async fn lost_and_found(network: &Namespace, address: SocketAddr, dialect: Option<Dialect>, modify: impl Fn(&str)) {
+async fn lost_and_found(network: &Namespace, source: impl Fn(Option<Dialect>) -> Source, dialect: Option<Dialect>, modify: impl Fn(&str)) {
     modify(&unit());
-    let mut mirror = Mirror::start(source(address, dialect));
+    let mut mirror = Mirror::start(source(dialect));
     mirror.until_told("done").await;
     modify(&described("before"));
     mirror.until_value(UNIT, "description", "before").await;
@@ -63,7 +69,7 @@ async fn lost_and_found(network: &Namespace, address: SocketAddr, dialect: Optio
     assert!(mirror.has(UNIT));
     network.drop_packets(false);
     mirror.until_value(UNIT, "description", "unheard").await;
-    mirror.until_fresh(source(address, None)).await;
+    mirror.until_fresh(source(None)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +78,7 @@ async fn openldap() {
     let inside = Arc::clone(&network);
     let setup = Setup::new(slapd::BASE.replace("userPassword: secret", "userPassword: secret12"));
     let slapd = setup.network(move |program| inside.command(program), network.address()).start();
-    lost_and_found(&network, slapd.address(), None, |records| slapd.modify(records)).await;
+    lost_and_found(&network, |dialect| source(slapd.address(), dialect), None, |records| slapd.modify(records)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +87,7 @@ async fn openldap_by_polling() {
     let inside = Arc::clone(&network);
     let setup = Setup::new(slapd::BASE.replace("userPassword: secret", "userPassword: secret12"));
     let slapd = setup.network(move |program| inside.command(program), network.address()).start();
-    lost_and_found(&network, slapd.address(), Some(Dialect::Poll), |records| slapd.modify(records)).await;
+    lost_and_found(&network, |dialect| source(slapd.address(), dialect), Some(Dialect::Poll), |records| slapd.modify(records)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,5 +99,14 @@ async fn ds389() {
     ds.start_again();
     ds.add(ds389::BASE);
     ds.modify(&format!("dn: {}\nchangetype: modify\nadd: aci\naci: {}\n", Ds389::SUFFIX, ds389::READ_ALL));
-    lost_and_found(&network, ds.address(), None, |records| ds.modify(records)).await;
+    lost_and_found(&network, |dialect| source(ds.address(), dialect), None, |records| ds.modify(records)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samba() {
+    let network = Arc::new(Namespace::new());
+    let inside = Arc::clone(&network);
+    let samba = Samba::inside(move |program| inside.command(program), network.address());
+    let account = (Samba::READER, Samba::PASSWORD);
+    lost_and_found(&network, |dialect| source_as(account, samba.address(), dialect), None, |records| samba.modify(records)).await;
 }

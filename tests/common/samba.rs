@@ -48,8 +48,12 @@ pub struct Samba {
     /// Keeps the address for this instance: another test asks for the same port first.
     _claim: TcpListener,
     tls: bool,
+    network: Option<Network>,
     child: Option<Child>,
 }
+
+/// Starts a program in a network of its own.
+type Network = Box<dyn Fn(&str) -> Command + Send + Sync>;
 
 /// An object's access rules.
 pub struct Access(String);
@@ -83,11 +87,20 @@ impl Samba {
         Self::set_up("", Some(tls))
     }
 
+    /// A new domain in a network of its own: `command` starts programs there, and the server listens on this address of it.
+    pub fn inside(command: impl Fn(&str) -> Command + Send + Sync + 'static, ip: Ipv4Addr) -> Self {
+        let (_, claim) = claim();
+        Self::set_up_at("", None, (ip, claim), Some(Box::new(command)))
+    }
+
     fn set_up(lines: &str, tls: Option<&Tls>) -> Self {
+        Self::set_up_at(lines, tls, claim(), None)
+    }
+
+    fn set_up_at(lines: &str, tls: Option<&Tls>, (ip, claim): (Ipv4Addr, TcpListener), network: Option<Network>) -> Self {
         let master = master();
         let dir = TempDir::new().unwrap();
         copy(master, dir.path());
-        let (ip, claim) = claim();
         let mut lines = lines.to_owned();
         match tls {
             Some(Tls { ca, certificate, key }) => {
@@ -107,7 +120,7 @@ impl Samba {
             None => lines += "\n tls enabled = no",
         }
         std::fs::write(dir.path().join("smb.conf"), smb_conf(dir.path(), ip, &lines)).unwrap();
-        let mut samba = Self { dir, ip, _claim: claim, tls: tls.is_some(), child: None };
+        let mut samba = Self { dir, ip, _claim: claim, tls: tls.is_some(), network, child: None };
         samba.start_again();
         samba
     }
@@ -244,7 +257,7 @@ impl Samba {
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "Samba runs already");
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
-        let mut samba = Command::new("samba");
+        let mut samba = self.program("samba");
         samba.args(["-i", "-M", "single", "--debug-stdout", "-s"]).arg(self.conf());
         // A group of its own: whatever it starts ends with it.
         samba.process_group(0).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
@@ -263,9 +276,13 @@ impl Samba {
         self.child = Some(child);
     }
 
+    fn program(&self, name: &str) -> Command {
+        self.network.as_ref().map_or_else(|| Command::new(name), |command| command(name))
+    }
+
     fn answers(&self) -> bool {
         let url = format!("ldap://{}", self.ip);
-        let mut search = Command::new("ldapsearch");
+        let mut search = self.program("ldapsearch");
         search.args(["-x", "-LLL", "-o", "nettimeout=2", "-H", &url, "-s", "base", "-b", "", "highestCommittedUSN"]);
         let output = search.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("ldapsearch: {error} ({PACKAGES})"));
         output.status.success() && String::from_utf8_lossy(&output.stdout).contains("highestCommittedUSN")
@@ -312,7 +329,7 @@ impl Samba {
 
     fn tool(&self, name: &str, arguments: &[&str], input: &str) -> String {
         let url = format!("ldap://{}", self.ip);
-        let mut command = Command::new(name);
+        let mut command = self.program(name);
         run(command.args(["-x", "-H", &url, "-D", Self::ADMIN, "-w", Self::PASSWORD]).args(arguments), input)
     }
 }
