@@ -34,7 +34,6 @@ mod none {
     use crate::directory::{LdapOptions, OptionsError, ServerUrl};
 
     /// Not in this build.
-    #[expect(clippy::unused_async, reason = "with the feature it waits")]
     pub(in super::super) async fn bind(_: &LdapOptions, _: &ServerUrl, _: Wire) -> Result<Wire, LdapFailure> {
         Err(OptionsError::NoKerberos.into())
     }
