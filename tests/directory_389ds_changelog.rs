@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::ds389::{BASE, Ds389, READ_RECORDS};
-use common::mirror::{Mirror, fresh, shown};
+use common::mirror::Mirror;
 use common::proxy::Proxy;
 use dialcast::directory::{Bind, Cookie, Dialect, LdapOptions, Source};
 use dialcast::model::Secret;
@@ -82,7 +82,7 @@ fn change(ds: &Ds389, n: u32) {
 async fn settle(mirror: &mut Mirror, ds: &Ds389, text: &str) {
     mark(ds, text);
     mirror.until_value("ou=b,dc=corp,dc=example", "description", text).await;
-    assert_eq!(shown(&mirror.store), fresh(source(ds.address())).await);
+    mirror.until_fresh(source(ds.address())).await;
 }
 
 fn listed(mirror: &Mirror) -> usize {
@@ -97,7 +97,7 @@ async fn a_list_then_changes_then_a_cut_then_a_crash() {
     mirror.until_told("done").await;
     assert!(mirror.told.iter().any(|told| told.contains(" 389ds-changelog at ")), "{:?}", mirror.told);
     assert!(listed(&mirror) > 60, "{:?}", mirror.told);
-    assert_eq!(shown(&mirror.store), fresh(source(ds.address())).await);
+    mirror.until_fresh(source(ds.address())).await;
     change(&ds, 0);
     settle(&mut mirror, &ds, "one").await;
 
@@ -140,7 +140,7 @@ async fn all_is_read_again(mirror: &mut Mirror, ds: &Ds389, cookie: &str, why: &
     mirror.restart_from(source(ds.address()), Some(Cookie(cookie.into())));
     mirror.until_told("done").await;
     assert!(listed(mirror) > 60, "{why}: {:?}", mirror.told);
-    assert_eq!(shown(&mirror.store), fresh(source(ds.address())).await, "{why}");
+    mirror.until_fresh(source(ds.address())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
